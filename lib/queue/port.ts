@@ -1,0 +1,115 @@
+import type { HitErrorClass, HitResult } from '../contract/hit.ts'
+
+/**
+ * A hit as it lies in the queue: all that is needed to make the request, fixed when it was accepted, so that
+ * a config published later does not change it.
+ */
+export interface HitJob {
+  readonly task_id: string
+  readonly url: string
+  /** `data.request` of the config as it was accepted, where there was one; the executor reads it. */
+  readonly request?: Readonly<Record<string, unknown>>
+  readonly config_version: number
+  /** When it was accepted, ms since the epoch. */
+  readonly enqueued_at: number
+}
+
+/** What the result says beyond what the queue itself knows (task_id, attempts, config_version, times). */
+export type HitOutcomeResult = Omit<HitResult, 'task_id' | 'attempts' | 'config_version' | 'enqueued_at' | 'finished_at' | 'status'> & {
+  readonly status: 'completed' | 'failed'
+}
+
+/** How one attempt ended, as the code above the port judges it. */
+export type AttemptOutcome =
+  /** Final: the result is stored for an hour and the job ends. */
+  | { readonly kind: 'final'; readonly result: HitOutcomeResult }
+  /** Charged as an attempt and run again after `delay_ms`. The code above the port counts: it says `final` when no attempt is left. */
+  | { readonly kind: 'retry'; readonly delay_ms: number }
+  /** Given back uncharged, to run again after `delay_ms`: drained, or its destination is full. */
+  | { readonly kind: 'release'; readonly delay_ms: number }
+
+/** What a processor is told about the attempt it makes. */
+export interface AttemptContext {
+  /** 1 for the first; what was killed or released before does not count. */
+  readonly attempt: number
+  /** Aborted when the lease is lost or the drain's deadline has come: stop, and answer `release`. */
+  readonly signal: AbortSignal
+}
+
+/** Makes one attempt. Must not throw; what it throws all the same ends the hit `failed`, class `internal`. */
+export type HitProcessor = (job: HitJob, context: AttemptContext) => Promise<AttemptOutcome>
+
+/** The engine as `/health` shows it. */
+export interface QueueHealth {
+  readonly engine: 'redis' | 'embedded'
+  /** False where the store cannot be reached or written at this moment. */
+  readonly ok: boolean
+  /** What makes it unfit or risky, one sentence each: no persistence, may evict, cannot be reached. */
+  readonly warnings: readonly string[]
+  /** Jobs by state, where it could be asked. */
+  readonly counts?: { readonly queued: number; readonly active: number; readonly delayed: number }
+}
+
+/** The queue could not be reached or written within a second: nothing was accepted, or nothing is known. */
+export class QueueUnavailableError extends Error {
+  override readonly name = 'QueueUnavailableError'
+}
+
+/** How long a result, and the idempotency key that led to it, is kept after the end of its task. */
+export const RESULT_TTL_SECONDS = 3600
+
+/** A hit whose worker died this many times ends `failed` with class `internal`: a hit that kills its worker must not do so for ever. */
+export const MAX_CRASHES = 6
+
+/** How long a lease lives without being renewed; a killed worker's hit is run again within three of these. */
+export const LEASE_MS = 5000
+
+/**
+ * The queue of hits, in domain words; BullMQ on Redis and SQLite in the worker's own file implement it and
+ * pass the same conformance suite (test/conformance). No connection and no job object of an engine leaves it.
+ *
+ * Delivery is at least once. All methods that reach the store reject with {@link QueueUnavailableError}
+ * within about a second where the store is away; none hangs.
+ */
+export interface HitQueue extends AsyncDisposable {
+  readonly engine: 'redis' | 'embedded'
+
+  /**
+   * Takes a hit. When this resolves it survives the kill of any process (embedded: also power loss, since the
+   * write is synced; Redis: as far as its `appendfsync` promises).
+   * @param options.idempotencyKey the same key gives the same task, until an hour after that task's end
+   * @returns the id of the task: the job's own, or the first one's where the key was seen before
+   */
+  enqueue(job: HitJob, options?: { readonly idempotencyKey?: string }): Promise<{ readonly task_id: string; readonly duplicate: boolean }>
+
+  /**
+   * Looks a task up: the result, else the job, else the result again (a job may end in between).
+   * @returns undefined for a task that never was or whose hour is over
+   */
+  find(taskId: string): Promise<HitResult | undefined>
+
+  /**
+   * Waits until the task is final or the signal aborts, whichever is first; ends in the same process are seen
+   * at once, those of other workers on the same store within 250 ms.
+   * @returns what {@link find} gives at that moment
+   */
+  waitForEnd(taskId: string, signal: AbortSignal): Promise<HitResult | undefined>
+
+  /**
+   * Begins to process with `concurrency` attempts at a time. Called once.
+   * @param process makes one attempt
+   */
+  start(process: HitProcessor, options: { readonly concurrency: number }): void
+
+  /**
+   * Takes no more; waits for what runs until the signal aborts, then aborts it and gives it back uncharged.
+   * Resolves when nothing runs any more, at the latest about a second after the abort. Never rejects.
+   */
+  drain(signal: AbortSignal): Promise<void>
+
+  /** Whether it can take hits now, and what is wrong or risky about it. Never rejects; answers within a second. */
+  health(): Promise<QueueHealth>
+}
+
+/** A hit that ended without an answer worth storing from the target: the engines use it for crashes and thrown errors. */
+export const failedResult = (errorClass: HitErrorClass, error: string): HitOutcomeResult => ({ status: 'failed', error_class: errorClass, error })
