@@ -1,0 +1,84 @@
+import { z } from 'zod'
+
+/** The environment, or whatever stands for it in a test. */
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** EX_CONFIG of sysexits.h: what a service exits with where its environment is wrong. */
+export const EXIT_CONFIG = 78
+
+/** A start that cannot go on for a reason the operator can mend; its message is the one line to print. */
+export class StartError extends Error {
+  /** The exit code of the process. */
+  readonly exitCode: number
+  constructor(message: string, exitCode: number = EXIT_CONFIG) {
+    super(message)
+    this.exitCode = exitCode
+  }
+}
+
+/** A TCP port; 0 lets the kernel choose. */
+export const port = (fallback: number) => whole(0, 65_535, fallback)
+
+/** A whole number within bounds. */
+export const whole = (min: number, max: number, fallback: number) =>
+  z
+    .string()
+    .regex(/^\d{1,12}$/, { error: `must be a whole number from ${min} to ${max}` })
+    .transform(Number)
+    .refine((n) => n >= min && n <= max, { error: `must be a whole number from ${min} to ${max}` })
+    .default(fallback)
+
+/** An http(s) URL without a path beyond `/`; gives it without the slash at the end. */
+export const serviceUrl = (fallback: string) =>
+  z
+    .string()
+    .refine((value) => URL.canParse(value) && /^https?:\/\/[^/?#@]+\/?$/i.test(value), { error: 'must be a URL like http://host:6001' })
+    .transform((value) => value.replace(/\/+$/, ''))
+    .default(fallback)
+
+/** A list parted by commas; empty entries are dropped. */
+export const list = () =>
+  z
+    .string()
+    .default('')
+    .transform((value) =>
+      value
+        .split(',')
+        .map((entry) => entry.trim())
+        .filter(Boolean),
+    )
+
+/** A value that must hold something a header can carry, as keys do. */
+export const headerText = () => z.string().regex(/^[\x21-\x7e]+$/, { error: 'must be printable ASCII without spaces' })
+
+/** What every service reads. */
+export const commonEnv = {
+  DATA_DIR: z.string().min(1).default('./data'),
+  SHUTDOWN_TIMEOUT_SECONDS: whole(1, 3600, 10),
+  LOG_LEVEL: z
+    .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], { error: 'must be one of trace, debug, info, warn, error, fatal, silent' })
+    .default('info'),
+  LOG_FORMAT: z.enum(['pretty', 'json'], { error: 'must be pretty or json' }).optional(),
+  ALLOWED_HOSTS: list(),
+  MAX_CONFIG_BYTES: whole(1024, 64 * 1024 * 1024, 1024 * 1024),
+}
+
+/** Secrets are named in an error, never shown. */
+const secret = /KEY|PASSWORD|REDIS_URL/
+
+/**
+ * Reads a service's variables. A variable that is set to nothing counts as not set, as in the Go system and
+ * in compose files.
+ * @throws StartError that names each wrong variable, its value and what it must be
+ */
+export function parseEnv<T extends z.ZodObject>(schema: T, environment: Environment): z.output<T> {
+  const present = Object.fromEntries(Object.entries(environment).filter(([name, value]) => value !== '' && name in schema.shape))
+  const parsed = schema.safeParse(present)
+  if (parsed.success) return parsed.data
+  const problems = parsed.error.issues.map((issue) => {
+    const name = String(issue.path[0])
+    const shown = secret.test(name) ? 'its value' : JSON.stringify(present[name])
+    return `${name} ${issue.message}, not ${shown}`
+  })
+  throw new StartError(`Cannot start: ${problems.join('; ')}`)
+}
