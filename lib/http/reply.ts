@@ -1,0 +1,30 @@
+import type { Context } from 'hono'
+import { errorBody } from '../contract/envelope.ts'
+import type { ApiError } from './errors.ts'
+import { requestId } from './request-id.ts'
+
+/** The envelope of a success as a route answers it. */
+interface Success<T, S extends number> {
+  readonly request_id: string
+  readonly status: S
+  readonly success: true
+  readonly message: 'success'
+  readonly data: T
+}
+
+/**
+ * Answers with the envelope.
+ * @param status a literal, so that the RPC client knows which body belongs to which status
+ * @param headers beside the ones every answer has
+ */
+export function ok<T, S extends 200 | 201 | 202>(c: Context, data: T, status: S, headers: Readonly<Record<string, string>> = {}) {
+  const id = requestId(c)
+  const body: Success<T, S> = { request_id: id, status, success: true, message: 'success', data }
+  return c.json(body, status, { 'X-Request-Id': id, 'Cache-Control': 'no-store', ...headers })
+}
+
+/** Writes an error as the envelope with its headers. */
+export function errorResponse(c: Context, error: ApiError): Response {
+  const id = requestId(c)
+  return c.json(errorBody(id, error.code, error.message, error.details), error.status, { 'X-Request-Id': id, 'Cache-Control': 'no-store', ...error.headers })
+}

@@ -1,0 +1,111 @@
+import { createServer, type Server, STATUS_CODES } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { getRequestListener } from '@hono/node-server'
+import { errorBody } from '../contract/envelope.ts'
+import { type ErrorCode, errorTable } from '../contract/errors.ts'
+import { StartError } from '../runtime/env.ts'
+import { requestIdFrom } from './request-id.ts'
+
+/** How long a client may take to send its headers and its whole request, in ms: a trickle is cut off. */
+export interface RequestTimeouts {
+  readonly headers_ms: number
+  readonly request_ms: number
+}
+
+const defaultTimeouts: RequestTimeouts = { headers_ms: 10_000, request_ms: 30_000 }
+
+/** A listening server. */
+export interface Listening {
+  readonly port: number
+  readonly host: string
+  readonly server: Server
+  /** Takes no new connections; lets running requests end until the signal aborts, then cuts them off. */
+  close(signal: AbortSignal): Promise<void>
+}
+
+/** What the HTTP parser refuses never becomes a request, so it is answered here, with the same envelope. */
+const parserErrors: Readonly<Record<string, readonly [ErrorCode, string]>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: ['REQUEST_TIMEOUT', 'Cannot take the request: it did not arrive completely in time'],
+  HPE_HEADER_OVERFLOW: ['HEADERS_TOO_LARGE', 'Cannot take the request: its headers are larger than 16 KiB'],
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: ['PAYLOAD_TOO_LARGE', 'Cannot take the request: its chunk extensions are too large'],
+}
+
+/** Answers a request that could not be parsed, and closes the connection. */
+function refuseConnection(error: Error & { code?: string }, socket: Duplex): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const [code, message] = parserErrors[error.code ?? ''] ?? ['INVALID_REQUEST', 'Cannot take the request: it is not valid HTTP']
+  const { status } = errorTable[code]
+  const body = JSON.stringify(errorBody(requestIdFrom(undefined), code, message))
+  const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n`
+  socket.end(head + body)
+}
+
+/** The answer to a request that is HTTP but no request of ours: a Host or target that makes no URL. */
+function refuseRequest(): Response {
+  const body = errorBody(requestIdFrom(undefined), 'INVALID_REQUEST', 'Cannot take the request: its Host header or target does not make a valid URL')
+  return Response.json(body, { status: 400, headers: { 'X-Request-Id': body.request_id } })
+}
+
+/** Ends a server: idle connections at once, busy ones when they are done, all of them when the signal aborts. */
+function closeServer(server: Server, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const cut = () => server.closeAllConnections()
+    // A kept-alive connection turns idle only when its answer is out: look again until none is left.
+    const sweep = setInterval(() => server.closeIdleConnections(), 20)
+    server.close(() => {
+      clearInterval(sweep)
+      signal.removeEventListener('abort', cut)
+      resolve()
+    })
+    server.closeIdleConnections()
+    if (signal.aborted) cut()
+    else signal.addEventListener('abort', cut, { once: true })
+  })
+}
+
+/**
+ * Serves an app over HTTP.
+ * @param options.port 0 lets the kernel choose
+ * @throws StartError where the port or address cannot be had
+ */
+export async function serve(options: {
+  readonly fetch: (request: Request, env: Readonly<Record<string, unknown>>) => Response | Promise<Response>
+  readonly port: number
+  /** Absent: all addresses, IPv6 and IPv4. */
+  readonly host?: string
+  readonly name: string
+  readonly timeouts?: RequestTimeouts
+}): Promise<Listening> {
+  const timeouts = options.timeouts ?? defaultTimeouts
+  const listener = getRequestListener(options.fetch, { errorHandler: refuseRequest })
+  const server = createServer(
+    {
+      headersTimeout: timeouts.headers_ms,
+      requestTimeout: timeouts.request_ms,
+      connectionsCheckingInterval: Math.min(1000, timeouts.headers_ms),
+      keepAliveTimeout: 75_000,
+      maxHeaderSize: 16 * 1024,
+    },
+    listener,
+  )
+  server.on('clientError', refuseConnection)
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => reject(new StartError(listenProblem(error, options), 69)))
+    server.listen({ port: options.port, ...(options.host === undefined ? {} : { host: options.host }), backlog: 4096 }, resolve)
+  })
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new StartError(`Cannot start the ${options.name}: it does not listen on a TCP port`, 69)
+  return { port: address.port, host: address.address, server, close: (signal) => closeServer(server, signal) }
+}
+
+/** Why a port cannot be listened on, and what to do. */
+function listenProblem(error: NodeJS.ErrnoException, options: { readonly port: number; readonly host?: string; readonly name: string }): string {
+  const variable = `${options.name.toUpperCase()}_PORT`
+  if (error.code === 'EADDRINUSE')
+    return `Cannot start the ${options.name}: port ${options.port} on ${options.host ?? 'all addresses'} is in use; stop what listens there, or set ${variable}`
+  if (error.code === 'EACCES') return `Cannot start the ${options.name}: no permission to listen on port ${options.port}; set ${variable} to one above 1023`
+  return `Cannot start the ${options.name}: cannot listen on ${options.host ?? 'all addresses'}, port ${options.port} (${error.code ?? error.message}); look at ${options.name.toUpperCase()}_HOST and ${variable}`
+}
