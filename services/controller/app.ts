@@ -1,0 +1,25 @@
+import { createApp } from '#lib/http/app.ts'
+import { apiKeyAuth, openPaths } from '#lib/http/auth.ts'
+import { addDocs } from '#lib/http/docs.ts'
+import { refuseBrowsers } from '#lib/http/origin.ts'
+import type { ControllerDeps } from './deps.ts'
+import { configRoutes } from './routes/config.ts'
+import { operatingRoutes } from './routes/operating.ts'
+import { registerRoutes } from './routes/register.ts'
+
+/** The controller as a Hono app; needs no socket, so that tests call it by `app.request`. */
+export function createControllerApp(deps: ControllerDeps) {
+  const app = createApp({ logger: deps.logger })
+  if (!deps.config.ownKey) app.use(refuseBrowsers({ allowedHosts: deps.config.allowedHosts }))
+  app.use(apiKeyAuth({ keys: deps.keys, open: openPaths }))
+  const routes = app.route('/', operatingRoutes(deps)).route('/', registerRoutes(deps)).route('/', configRoutes(deps))
+  addDocs(app, {
+    title: 'Controller',
+    description: 'Keeps versioned configs, knows its agents, and pushes each change to them.',
+    needsKey: true,
+  })
+  return routes
+}
+
+/** The routes with their types, for the RPC client. */
+export type ControllerApp = ReturnType<typeof createControllerApp>

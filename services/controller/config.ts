@@ -1,0 +1,36 @@
+import { join } from 'node:path'
+import { z } from 'zod'
+import { commonEnv, type Environment, headerText, parseEnv, port } from '#lib/runtime/env.ts'
+
+/** The key that every example uses: it protects nothing, so a controller that has only it stays on loopback. */
+export const DEFAULT_API_KEY = 'default-api-key'
+
+const schema = z.object({
+  ...commonEnv,
+  CONTROLLER_PORT: port(6001),
+  CONTROLLER_HOST: z.string().optional(),
+  CONTROLLER_DB_PATH: z.string().optional(),
+  API_KEY: headerText().default(DEFAULT_API_KEY),
+})
+
+/** Reads the controller's part of the environment. */
+export function loadControllerConfig(environment: Environment = process.env) {
+  const env = parseEnv(schema, environment)
+  const ownKey = env.API_KEY !== DEFAULT_API_KEY
+  return {
+    port: env.CONTROLLER_PORT,
+    /** Undefined: all addresses. */
+    host: env.CONTROLLER_HOST ?? (ownKey ? undefined : '127.0.0.1'),
+    ownKey,
+    apiKey: env.API_KEY,
+    dbPath: env.CONTROLLER_DB_PATH ?? join(env.DATA_DIR, 'controller.db'),
+    allowedHosts: env.ALLOWED_HOSTS,
+    maxConfigBytes: env.MAX_CONFIG_BYTES,
+    shutdownTimeoutSeconds: env.SHUTDOWN_TIMEOUT_SECONDS,
+    logLevel: env.LOG_LEVEL,
+    logFormat: env.LOG_FORMAT,
+  }
+}
+
+/** What the controller runs with. */
+export type ControllerConfig = ReturnType<typeof loadControllerConfig>

@@ -1,0 +1,31 @@
+import { createKeyRing, type KeyRing } from '#lib/http/auth.ts'
+import { createLogger, type Logger } from '#lib/observe/logger.ts'
+import { type Clock, systemClock } from '#lib/runtime/clock.ts'
+import { migrationsFolder } from '#lib/runtime/paths.ts'
+import type { Store } from '#lib/store/port.ts'
+import { openSqliteStore } from '#lib/store/sqlite/store.ts'
+import type { ControllerConfig } from './config.ts'
+import { ConfigFeed } from './feed.ts'
+
+/** What the controller's routes stand on. */
+export interface ControllerDeps {
+  readonly config: Pick<ControllerConfig, 'ownKey' | 'allowedHosts' | 'maxConfigBytes'>
+  readonly store: Store
+  readonly feed: ConfigFeed
+  readonly keys: KeyRing
+  readonly logger: Logger
+  readonly clock: Clock
+}
+
+/**
+ * Opens everything the controller needs.
+ * @param overrides what a test brings itself
+ */
+export async function openControllerDeps(config: ControllerConfig, overrides: Partial<ControllerDeps> = {}): Promise<ControllerDeps> {
+  const clock = overrides.clock ?? systemClock
+  const logger =
+    overrides.logger ?? createLogger({ service: 'controller', level: config.logLevel, format: config.logFormat ?? (process.stdout.isTTY ? 'pretty' : 'json') })
+  const store = overrides.store ?? openSqliteStore({ path: config.dbPath, migrations: migrationsFolder(), clock })
+  const feed = overrides.feed ?? new ConfigFeed(await store.latest())
+  return { config, store, feed, keys: overrides.keys ?? createKeyRing([config.apiKey]), logger, clock }
+}

@@ -1,0 +1,44 @@
+import { etagOf } from '#lib/http/etag.ts'
+import type { StoredConfig } from '#lib/store/port.ts'
+import { ChangeHub } from '#lib/watch/hub.ts'
+
+/** The current config with everything that is the same in each answer made once. */
+export interface Snapshot {
+  readonly config: StoredConfig
+  readonly version: number
+  readonly etag: string
+  /** The envelope's JSON up to the request id, and from behind it. */
+  readonly head: string
+  readonly tail: string
+}
+
+/** Makes the snapshot of a version. */
+function snapshotOf(config: StoredConfig): Snapshot {
+  return {
+    config,
+    version: config.version,
+    etag: etagOf(config.version),
+    head: '{"request_id":"',
+    tail: `","status":200,"success":true,"message":"success","data":${JSON.stringify(config)}}`,
+  }
+}
+
+/** The latest config in memory, so that no read of it touches the database; followers watch it. */
+export class ConfigFeed {
+  readonly hub: ChangeHub<Snapshot>
+
+  /** @param latest what the store holds at the start */
+  constructor(latest: StoredConfig | undefined) {
+    this.hub = new ChangeHub(latest && snapshotOf(latest))
+  }
+
+  /** The snapshot of the latest version; undefined before the first publish. */
+  get current(): Snapshot | undefined {
+    return this.hub.current
+  }
+
+  /** Announces a committed version. Of several committed together only the newest is announced. */
+  announce(config: StoredConfig): void {
+    if (config.version > (this.current?.version ?? 0)) this.hub.publish(snapshotOf(config))
+  }
+}

@@ -1,0 +1,111 @@
+import { createRoute, z } from '@hono/zod-openapi'
+import { createMiddleware } from 'hono/factory'
+import { ConfigSchema, PublishRequestSchema, WaitQuerySchema } from '#lib/contract/config.ts'
+import { answer, bodyErrors, errorAnswer, jsonRequest, keyErrors } from '#lib/http/answers.ts'
+import { createRouter } from '#lib/http/app.ts'
+import { strictJsonBody } from '#lib/http/body.ts'
+import { ApiError } from '#lib/http/errors.ts'
+import { etagOf } from '#lib/http/etag.ts'
+import { ok } from '#lib/http/reply.ts'
+import type { ControllerDeps } from '../deps.ts'
+import { publishConfig } from '../publish.ts'
+import { storeAnswers } from '../store-errors.ts'
+import { readLatest, readWhenChanged } from '../watch.ts'
+
+const etagHeader = { ETag: { description: 'The version, quoted.', schema: { type: 'string' as const, example: '"7"' } } }
+
+const publishHeaders = z.object({
+  'if-match': z
+    .string()
+    .max(1000)
+    .optional()
+    .meta({ description: 'Publish only where this is the latest version; `"0"`: only where there is none yet.', example: '"6"' }),
+})
+
+const readHeaders = z.object({
+  'if-none-match': z.string().max(8192).optional().meta({ description: 'The version held, as `7`, `"7"`, `W/"7"`, a list, or `*`.', example: '"6"' }),
+  'x-config-id': z
+    .string()
+    .max(200)
+    .optional()
+    .meta({ description: 'The id of the config held; where given, a match needs both.', example: '5b1d7a5e-93c8-4c53-8f0a-0a5b0f2f6c11' }),
+})
+
+/** What a version in a path may be: a number; one that cannot exist is simply not there. */
+const versionParam = z.object({ version: z.string().meta({ description: 'A whole number from 1.', example: '7' }) })
+
+/** Publishing and reading configs. */
+export function configRoutes(deps: ControllerDeps) {
+  const publish = createRoute({
+    method: 'post',
+    path: '/config',
+    tags: ['configs'],
+    summary: 'Publish a config as the next version',
+    middleware: [strictJsonBody({ maxBytes: deps.config.maxConfigBytes })],
+    request: { headers: publishHeaders, body: jsonRequest(PublishRequestSchema) },
+    responses: {
+      201: { ...answer(201, 'Published, and on the disk.', ConfigSchema), headers: etagHeader },
+      ...bodyErrors,
+      ...keyErrors,
+      412: errorAnswer('VERSION_CONFLICT'),
+      503: errorAnswer('STORE_UNAVAILABLE'),
+    },
+  })
+
+  // A read that does not wait needs no validation: it is answered before the validators are reached.
+  const unconditional = createMiddleware(async function readNow(c, next) {
+    return c.req.url.includes('?') ? next() : readLatest(c, deps.feed)
+  })
+  const latest = createRoute({
+    method: 'get',
+    path: '/config',
+    tags: ['configs'],
+    summary: 'The latest config, at once or when it changes',
+    middleware: [unconditional],
+    request: { query: WaitQuerySchema, headers: readHeaders },
+    responses: {
+      200: { ...answer(200, 'The latest config.', ConfigSchema), headers: etagHeader },
+      304: { description: 'The reader holds the latest config.', headers: etagHeader },
+      400: errorAnswer('INVALID_REQUEST'),
+      ...keyErrors,
+      404: errorAnswer('NOT_FOUND'),
+      503: errorAnswer('NOT_READY'),
+    },
+  })
+
+  const byVersion = createRoute({
+    method: 'get',
+    path: '/config/{version}',
+    tags: ['configs'],
+    summary: 'The config of one version',
+    request: { params: versionParam },
+    responses: {
+      200: { ...answer(200, 'The config of that version.', ConfigSchema), headers: etagHeader },
+      400: errorAnswer('INVALID_VERSION'),
+      ...keyErrors,
+      404: errorAnswer('NOT_FOUND'),
+      503: errorAnswer('STORE_UNAVAILABLE'),
+    },
+  })
+
+  return createRouter()
+    .openapi(publish, async (c) => {
+      const config = await publishConfig(deps, c.req.valid('json'), c.req.valid('header')['if-match'])
+      return ok(c, config, 201, { ETag: etagOf(config.version) })
+    })
+    .openapi(latest, async (c) => {
+      const { wait = 0 } = c.req.valid('query')
+      return readWhenChanged(c, deps.feed, wait)
+    })
+    .openapi(byVersion, async (c) => {
+      const { version } = c.req.valid('param')
+      if (!/^[+-]?\d+$/.test(version))
+        throw new ApiError('INVALID_VERSION', 'version must be a number', {
+          details: [{ path: 'param.version', message: `expected a whole number from 1, got ${JSON.stringify(version.slice(0, 100))}` }],
+        })
+      const number = Number(version)
+      const config = Number.isSafeInteger(number) && number >= 1 ? await storeAnswers('read the config', () => deps.store.byVersion(number)) : undefined
+      if (!config) throw new ApiError('NOT_FOUND', 'config version not found')
+      return ok(c, config, 200, { ETag: etagOf(config.version), 'Cache-Control': 'no-cache' })
+    })
+}

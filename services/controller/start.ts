@@ -1,0 +1,40 @@
+import { serve } from '#lib/http/serve.ts'
+import type { RunningService } from '#lib/runtime/lifecycle.ts'
+import { createControllerApp } from './app.ts'
+import type { ControllerConfig } from './config.ts'
+import { type ControllerDeps, openControllerDeps } from './deps.ts'
+
+/** A started controller. */
+export interface RunningController extends RunningService {
+  readonly port: number
+}
+
+/**
+ * Starts a controller and resolves when it serves.
+ * @throws StartError, FileLockedError where it cannot
+ */
+export async function startController(config: ControllerConfig, overrides?: Partial<ControllerDeps>): Promise<RunningController> {
+  const deps = await openControllerDeps(config, overrides)
+  const { logger, store, feed } = deps
+  try {
+    const app = createControllerApp(deps)
+    const listening = await serve({ fetch: app.fetch, port: config.port, name: 'controller', ...(config.host === undefined ? {} : { host: config.host }) })
+    logger.info('http', `controller listening on ${listening.host} port ${listening.port}`, { host: listening.host, port: listening.port })
+    if (!config.ownKey && config.host !== '127.0.0.1') {
+      logger.warn('init', 'API_KEY is the default one and CONTROLLER_HOST opens this controller to others: set API_KEY to a key of your own')
+    }
+    return {
+      logger,
+      shutdownTimeoutSeconds: config.shutdownTimeoutSeconds,
+      port: listening.port,
+      stop: async (signal) => {
+        feed.hub.close()
+        await listening.close(signal)
+        await store[Symbol.asyncDispose]()
+      },
+    }
+  } catch (error) {
+    await store[Symbol.asyncDispose]()
+    throw error
+  }
+}
