@@ -1,0 +1,46 @@
+import { z } from 'zod'
+import { commonEnv, type Environment, headerText, parseEnv, port, serviceUrl, whole } from '#lib/runtime/env.ts'
+
+const schema = z.object({
+  ...commonEnv,
+  AGENT_PORT: port(8081),
+  AGENT_HOST: z.string().default('127.0.0.1'),
+  AGENT_HOSTNAME: z.string().max(255).default('agent-01'),
+  AGENT_IP: z.string().max(255).default('127.0.0.1'),
+  CONTROLLER_URL: serviceUrl('http://localhost:6001'),
+  WORKER_URL: serviceUrl('http://localhost:6002'),
+  API_KEY: headerText().default('default-api-key'),
+  WORKER_API_KEY: headerText().optional(),
+  POLL_INTERVAL_SECONDS: whole(1, 86_400, 30),
+  REQUEST_TIMEOUT_SECONDS: whole(1, 600, 10),
+})
+
+/** Reads the agent's part of the environment. */
+export function loadAgentConfig(environment: Environment = process.env) {
+  const env = parseEnv(schema, environment)
+  return {
+    port: env.AGENT_PORT,
+    host: env.AGENT_HOST,
+    hostname: env.AGENT_HOSTNAME,
+    ip: env.AGENT_IP,
+    controllerUrl: env.CONTROLLER_URL,
+    workerUrl: env.WORKER_URL,
+    apiKey: env.API_KEY,
+    workerApiKey: env.WORKER_API_KEY,
+    pollIntervalSeconds: env.POLL_INTERVAL_SECONDS,
+    requestTimeoutMs: env.REQUEST_TIMEOUT_SECONDS * 1000,
+    /** How long a long poll is held, in seconds. */
+    waitSeconds: 25,
+    /** How often the worker is looked at, in ms: a Go worker forgets its config when it restarts. */
+    workerCheckMs: 5000,
+    allowedHosts: env.ALLOWED_HOSTS,
+    dataDir: env.DATA_DIR,
+    maxConfigBytes: env.MAX_CONFIG_BYTES,
+    shutdownTimeoutSeconds: env.SHUTDOWN_TIMEOUT_SECONDS,
+    logLevel: env.LOG_LEVEL,
+    logFormat: env.LOG_FORMAT,
+  }
+}
+
+/** What the agent runs with. */
+export type AgentConfig = ReturnType<typeof loadAgentConfig>

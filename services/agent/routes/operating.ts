@@ -1,0 +1,31 @@
+import { operationalRoutes } from '#lib/http/operational.ts'
+import type { AgentDeps } from '../deps.ts'
+
+/** `/health` and `/ready` of the agent: ready means that it can serve its worker, from the controller or from its cache. */
+export function operatingRoutes(deps: AgentDeps) {
+  const { follower, forwarder } = deps
+  return operationalRoutes({
+    service: 'agent',
+    health: async () => {
+      const controller = follower.status
+      const worker = forwarder.status
+      const warnings = [
+        ...(controller.state === 'retrying' ? [`controller: ${controller.last_error ?? 'cannot be followed'}`] : []),
+        ...(worker.last_error === null ? [] : [`worker: ${worker.last_error}`]),
+      ]
+      return {
+        degraded: warnings.length > 0,
+        warnings,
+        parts: {
+          controller: { state: controller.state, via: controller.via },
+          worker: { state: worker.state, applied_version: worker.applied_version },
+          config: { version: follower.held?.version ?? null },
+        },
+      }
+    },
+    missing: async () => {
+      if (follower.agentId !== undefined || follower.held !== undefined) return []
+      return [{ path: 'controller', message: `not registered with ${follower.status.url} yet, and no config is cached${follower.status.last_error ? `: ${follower.status.last_error}` : ''}` }]
+    },
+  })
+}

@@ -1,0 +1,62 @@
+import { join } from 'node:path'
+import { z } from 'zod'
+import { ReceivedConfigSchema } from '#lib/contract/config.ts'
+import type { Logger } from '#lib/observe/logger.ts'
+import { readStored, setAside, writeAtomically } from '#lib/runtime/atomic-file.ts'
+import type { HeldConfig } from './controller-link.ts'
+
+const CachedSchema = z.object({ config: ReceivedConfigSchema, etag: z.string().nullable() })
+const InstanceSchema = z.object({ instance_id: z.uuid() })
+
+/** Reads a file of the agent; what cannot be used is set aside with a warning, and the agent starts without it. */
+function readUsable<T extends z.ZodType>(path: string, schema: T, what: string, logger: Logger): z.output<T> | undefined {
+  const stored = readStored(path)
+  if (stored.kind === 'none') return undefined
+  const parsed = stored.kind === 'value' ? schema.safeParse(stored.value) : undefined
+  if (parsed?.success) return parsed.data
+  const { movedTo, why } = stored.kind === 'corrupt' ? stored : setAside(path, 'it does not have the expected form')
+  logger.warn('init', `the ${what} cannot be used (${why}); it was moved to ${movedTo}, and the agent starts without it`)
+  return undefined
+}
+
+/** The config that the agent had when it last ran, so that its worker is served before any controller is reached. */
+export class ConfigCache {
+  readonly #path: string
+  readonly #logger: Logger
+  #failing = false
+
+  constructor(dataDir: string, logger: Logger) {
+    this.#path = join(dataDir, 'agent-cache.json')
+    this.#logger = logger
+  }
+
+  /** What was cached; undefined where nothing (usable) is there. */
+  load(): HeldConfig | undefined {
+    return readUsable(this.#path, CachedSchema, 'cached config', this.#logger)
+  }
+
+  /** Writes the cache. A failure (a full disk) is logged once; the agent goes on with what it has in memory. */
+  save(held: HeldConfig): void {
+    try {
+      writeAtomically(this.#path, held)
+      if (this.#failing) this.#logger.info('config', 'the config can be cached again')
+      this.#failing = false
+    } catch (error) {
+      if (!this.#failing) this.#logger.warn('config', 'the config cannot be cached: it would be missing after a restart without the controller', { path: this.#path, err: error })
+      this.#failing = true
+    }
+  }
+}
+
+/**
+ * The UUID that makes this agent the same one after a restart, whatever its address is by then.
+ * @param make gives a new one for the first start
+ */
+export function instanceId(dataDir: string, logger: Logger, make: () => string): string {
+  const path = join(dataDir, 'agent-instance.json')
+  const known = readUsable(path, InstanceSchema, 'file with the instance id', logger)
+  if (known) return known.instance_id
+  const made = make()
+  writeAtomically(path, { instance_id: made })
+  return made
+}

@@ -1,0 +1,42 @@
+import type { ReceivedConfig } from '#lib/contract/config.ts'
+import { createPeerFetch, failureOf } from '#lib/http/peer.ts'
+import { createWorkerClient } from '#services/worker/client.ts'
+import type { AgentConfig } from '../config.ts'
+
+/** What the worker holds, as far as the agent cares. */
+export type WorkerState = 'holds a config' | 'empty'
+
+/** The agent's calls to its worker, ours or a Go one. All reject with PeerError. */
+export interface WorkerLink {
+  /**
+   * Hands a config over.
+   * @param ifNewer false: to be taken even where the worker accepted a newer one (the controller was restored)
+   */
+  give(config: ReceivedConfig, ifNewer: boolean, signal: AbortSignal): Promise<void>
+  /** Looks whether the worker is there and holds a config. */
+  look(signal: AbortSignal): Promise<WorkerState>
+}
+
+/** Makes the link on the typed client. */
+export function createWorkerLink(config: AgentConfig): WorkerLink {
+  const client = createWorkerClient(config.workerUrl, { apiKey: config.workerApiKey, fetch: createPeerFetch({ maxBytes: config.maxConfigBytes }) })
+  const within = (signal: AbortSignal) => ({ init: { signal: AbortSignal.any([signal, AbortSignal.timeout(config.requestTimeoutMs)]) } })
+
+  return {
+    async give(held, ifNewer, signal) {
+      const answer = await client.config.$post({ query: { if_newer: ifNewer ? 'true' : 'false' }, json: held }, within(signal))
+      if (!answer.ok) throw await failureOf(answer)
+      await answer.text()
+    },
+    async look(signal) {
+      const answer = await client.config.$get({}, within(signal))
+      if (answer.status === 404) {
+        await answer.text()
+        return 'empty'
+      }
+      if (!answer.ok) throw await failureOf(answer)
+      await answer.text()
+      return 'holds a config'
+    },
+  }
+}
