@@ -1,0 +1,25 @@
+import type { Logger } from '../../observe/logger.ts'
+import type { Clock } from '../../runtime/clock.ts'
+import type { HitQueue } from '../port.ts'
+import type { RedisTarget } from './connections.ts'
+import { RedisHitQueue } from './queue.ts'
+
+/** How long an open waits for the first connection, in ms; it goes on without one. */
+const FIRST_CONNECTION_MS = 1000
+
+/** Which Redis, and what the queue is given. */
+export interface RedisHitQueueOptions {
+  readonly redis: RedisTarget
+  readonly logger: Logger
+  readonly clock: Clock
+}
+
+/**
+ * Opens the hit queue on Redis, by BullMQ. Where Redis is away it opens all the same, within a second, answers
+ * with `QueueUnavailableError`, and works once Redis is there.
+ */
+export async function openRedisHitQueue(options: RedisHitQueueOptions): Promise<HitQueue> {
+  const queue = new RedisHitQueue(options)
+  await queue.connected(AbortSignal.timeout(FIRST_CONNECTION_MS))
+  return queue
+}

@@ -1,0 +1,58 @@
+import type { HitResult } from '../contract/hit.ts'
+import { failedResult, type HitJob, type HitOutcomeResult, MAX_CRASHES } from './port.ts'
+
+/**
+ * The result as it is stored and answered, `data` of `GET /hit/:taskId`.
+ * @param attempts requests that were charged, the last one included
+ * @param finishedAt ms since the epoch
+ */
+export function finalResult(job: HitJob, outcome: HitOutcomeResult, attempts: number, finishedAt: number): HitResult {
+  return {
+    task_id: job.task_id,
+    ...outcome,
+    attempts,
+    config_version: job.config_version,
+    enqueued_at: new Date(job.enqueued_at).toISOString(),
+    finished_at: new Date(finishedAt).toISOString(),
+  }
+}
+
+/**
+ * What is known of a hit that has not ended.
+ * @param started whether a worker has ever taken it: without that it is `queued`, from then on `pending`
+ */
+export function unfinishedResult(job: HitJob, started: boolean, attempts: number): HitResult {
+  return {
+    task_id: job.task_id,
+    status: started ? 'pending' : 'queued',
+    attempts,
+    config_version: job.config_version,
+    enqueued_at: new Date(job.enqueued_at).toISOString(),
+  }
+}
+
+/** Whether a result is final, or still moves. */
+export const isFinal = (result: HitResult): boolean => result.status === 'completed' || result.status === 'failed'
+
+/** How a hit ends that took its worker down {@link MAX_CRASHES} times. */
+export const crashedOutcome: HitOutcomeResult = failedResult(
+  'internal',
+  `The worker died ${MAX_CRASHES} times while it ran this hit; it is not tried again. Look at the worker's log for what ended it`,
+)
+
+/** How a hit ends whose attempt threw: a fault of ours, so that it does not run in circles. */
+export const thrownOutcome = (error: unknown): HitOutcomeResult =>
+  failedResult('internal', `The attempt failed inside the worker: ${error instanceof Error ? error.message : String(error)}`)
+
+/**
+ * Reads a stored job; one that cannot be read (written by a newer version, say) becomes a hit that ends at
+ * once as `unreadable` says, rather than one that goes round for ever.
+ */
+export function readJob(taskId: string, parse: () => HitJob): { readonly job: HitJob; readonly unreadable?: HitOutcomeResult } {
+  try {
+    return { job: parse() }
+  } catch (error) {
+    const message = `The queued hit cannot be read: ${error instanceof Error ? error.message : String(error)}. It may have been written by another version of the worker`
+    return { job: { task_id: taskId, url: '', config_version: 0, enqueued_at: 0 }, unreadable: failedResult('internal', message) }
+  }
+}

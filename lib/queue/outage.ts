@@ -1,0 +1,46 @@
+import type { Logger, LogPart } from '../observe/logger.ts'
+import type { Clock } from '../runtime/clock.ts'
+
+/** What an outage is told about, and in whose name. */
+export interface OutageOptions {
+  readonly logger: Logger
+  readonly clock: Clock
+  readonly part: LogPart
+  /** The store, as the log names it: `Redis at 127.0.0.1:6379`, or a file. */
+  readonly store: string
+  /** Called once when an outage begins. */
+  readonly onDown?: () => void
+  /** From its abort on, nothing is an outage: what fails then was closed. */
+  readonly closed: AbortSignal
+}
+
+/** Whether the store is away. Says so once when it goes and once when it is back, however often it is asked in between. */
+export class Outage {
+  readonly #options: OutageOptions
+  #since: number | undefined
+
+  constructor(options: OutageOptions) {
+    this.#options = options
+  }
+
+  get isDown(): boolean {
+    return this.#since !== undefined
+  }
+
+  down(error: unknown): void {
+    const { logger, clock, part, store, onDown, closed } = this.#options
+    if (this.#since !== undefined || closed.aborted) return
+    this.#since = clock.monotonic()
+    const reason = error instanceof Error ? error.message || error.name : String(error)
+    logger.error(part, `${store} cannot be used: ${reason}. Hits are refused until it is back; this line is not repeated`)
+    onDown?.()
+  }
+
+  up(): void {
+    if (this.#since === undefined) return
+    const { logger, clock, part, store } = this.#options
+    const seconds = (clock.monotonic() - this.#since) / 1000
+    this.#since = undefined
+    logger.info(part, `${store} is back after ${seconds.toFixed(1)} s`)
+  }
+}

@@ -1,0 +1,46 @@
+import type { Logger } from '../../observe/logger.ts'
+import type { Clock } from '../../runtime/clock.ts'
+import { lockFile } from '../../sqlite/lock.ts'
+import { isSqliteError, openDatabase, type SqliteDatabase } from '../../sqlite/open.ts'
+import type { HitQueue } from '../port.ts'
+import { SqliteHitQueue } from './queue.ts'
+import { migrate } from './schema.ts'
+
+/** How long a write waits for a foreign lock on the file, in ms: SQLite waits on the event loop. */
+const BUSY_MS = 800
+
+/** Where the embedded queue lives, and what it is given. */
+export interface SqliteHitQueueOptions {
+  /** Of the file; its folder is made where it is missing. Beside it lie `-wal`, `-shm` and `.lock`. */
+  readonly path: string
+  readonly logger: Logger
+  readonly clock: Clock
+}
+
+/**
+ * Opens the hit queue of one worker in a SQLite file. What was running when an earlier process died is given
+ * back at once.
+ * @throws FileLockedError where another process has the file
+ * @throws Error naming the file and what to do, where it is damaged, no database, or of a newer version. It is
+ *   never set aside by itself: it holds hits that were promised.
+ */
+export function openSqliteHitQueue({ path, logger, clock }: SqliteHitQueueOptions): HitQueue {
+  const lock = lockFile(path, 'worker')
+  let db: SqliteDatabase | undefined
+  try {
+    db = openDatabase(path)
+    // Nobody else writes to it; whoever does all the same must not hold the event loop for longer than the port allows.
+    db.pragma(`busy_timeout = ${BUSY_MS}`)
+    migrate(db, path)
+    return new SqliteHitQueue({ db, lock, logger, clock })
+  } catch (error) {
+    db?.close()
+    lock.release()
+    if (!isSqliteError(error)) throw error
+    throw new Error(
+      `Cannot open the hit queue ${JSON.stringify(path)}: ${error.message} (${error.code}). ` +
+        'Accepted hits may be inside, so it is left as it is. Check the disk and its permissions; a damaged file can be put back from a backup, or moved away to start with an empty queue',
+      { cause: error },
+    )
+  }
+}

@@ -1,0 +1,22 @@
+import { createHash } from 'node:crypto'
+import { z } from 'zod'
+import { type HitResult, HitResultSchema } from '../contract/hit.ts'
+import type { HitJob } from './port.ts'
+
+/** A {@link HitJob} as it lies in a store: JSON, read back with a check, since a store outlives the code that wrote it. */
+export const HitJobSchema = z.object({
+  task_id: z.string(),
+  url: z.string(),
+  request: z.record(z.string(), z.unknown()).optional(),
+  config_version: z.number(),
+  enqueued_at: z.number(),
+}) satisfies z.ZodType<HitJob>
+
+/** @throws ZodError or SyntaxError where the text is no job */
+export const parseJob = (json: string): HitJob => HitJobSchema.parse(JSON.parse(json))
+
+/** @throws ZodError or SyntaxError where the text is no result */
+export const parseResult = (json: string): HitResult => HitResultSchema.parse(JSON.parse(json))
+
+/** What is stored of an Idempotency-Key: its SHA-256, so that any key has one length, and is not readable in the store. */
+export const digestKey = (idempotencyKey: string): string => createHash('sha256').update(idempotencyKey).digest('hex')

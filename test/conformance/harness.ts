@@ -1,0 +1,102 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import type { HitResult } from '#lib/contract/hit.ts'
+import type { Logger } from '#lib/observe/logger.ts'
+import { createLogger } from '#lib/observe/logger.ts'
+import type { AttemptOutcome, HitJob, HitQueue } from '#lib/queue/port.ts'
+import type { Clock } from '#lib/runtime/clock.ts'
+
+/** A way in which a store goes away, and comes back. */
+export interface Fault {
+  readonly name: string
+  strike(): Promise<void> | void
+  repair(): Promise<void> | void
+}
+
+/** An engine with an empty store, for one test. */
+export interface HitQueueHarness extends AsyncDisposable {
+  /** Opens the store; queues that are still open at the end are disposed of. */
+  open(options?: { readonly logger?: Logger; readonly clock?: Clock }): Promise<HitQueue>
+  /** What the child needs to open the same store, as JSON. */
+  readonly store: string
+  /** Lets leases of dead processes run out now, rather than in their time. */
+  expireLeases(): Promise<void>
+  readonly faults: readonly Fault[]
+}
+
+/** A new job; tests name what they care for. */
+export const newJob = (fields: Partial<HitJob> = {}): HitJob => ({
+  task_id: randomUUID(),
+  url: 'http://127.0.0.1:9/hit',
+  config_version: 7,
+  enqueued_at: Date.now(),
+  ...fields,
+})
+
+/** Enqueues as many hits, one after the other. */
+export async function enqueueMany(queue: HitQueue, count: number): Promise<HitJob[]> {
+  const jobs = Array.from({ length: count }, () => newJob())
+  for (const job of jobs) await queue.enqueue(job)
+  return jobs
+}
+
+/** The result of a hit, once it is final. */
+export const finalOf = (queue: HitQueue, taskId: string): Promise<HitResult | undefined> => queue.waitForEnd(taskId, AbortSignal.timeout(15_000))
+
+/** A final outcome, as the executor gives it. */
+export const completed: AttemptOutcome = {
+  kind: 'final',
+  result: { status: 'completed', status_code: 200, body: 'hello', truncated: false, size_bytes: 5, timings: { total: 1.5 } },
+}
+
+/** Resolves once `check` gives something, and fails after `ms`. */
+export async function until<T>(what: string, check: () => T | undefined | false | Promise<T | undefined | false>, ms = 15_000): Promise<T> {
+  const deadline = performance.now() + ms
+  for (;;) {
+    const found = await check()
+    if (found !== undefined && found !== false) return found
+    if (performance.now() > deadline) throw new Error(`waited ${ms} ms in vain until ${what}`)
+    await sleep(10)
+  }
+}
+
+/** A logger whose lines a test can read. */
+export function recordingLogger(): { readonly logger: Logger; readonly lines: { level: number; msg: string }[] } {
+  const lines: { level: number; msg: string }[] = []
+  const logger = createLogger({ service: 'test', level: 'info', format: 'json', destination: { write: (line: string) => void lines.push(JSON.parse(line)) } })
+  return { logger, lines }
+}
+
+/** A worker process of a test. Its lines are what it prints. */
+export class TestChild implements AsyncDisposable {
+  readonly lines: string[] = []
+  readonly #process: ChildProcess
+
+  /** @param mode what it does, see hit-queue-child.ts */
+  constructor(store: string, mode: 'enqueue' | 'hang' | 'die' | 'work') {
+    const child = spawn(process.execPath, [fileURLToPath(new URL('hit-queue-child.ts', import.meta.url)), mode, store], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    createInterface({ input: child.stdout }).on('line', (line) => this.lines.push(line))
+    this.#process = child
+  }
+
+  get ended(): boolean {
+    return this.#process.exitCode !== null || this.#process.signalCode !== null
+  }
+
+  /** kill -9; resolves when its output is read to the end. */
+  async kill(): Promise<void> {
+    const closed = this.#process.stdout?.readableEnded === true ? undefined : once(this.#process, 'close')
+    this.#process.kill('SIGKILL')
+    await closed
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill()
+  }
+}

@@ -1,0 +1,44 @@
+import { describe } from 'vitest'
+import { silentLogger } from '#lib/observe/logger.ts'
+import { openRedisHitQueue } from '#lib/queue/bullmq/open.ts'
+import type { HitQueue } from '#lib/queue/port.ts'
+import { systemClock } from '#lib/runtime/clock.ts'
+import { TestRedis } from '../_support/redis.ts'
+import { expireLeases } from './expire-leases.ts'
+import type { HitQueueHarness } from './harness.ts'
+import { hitQueueBehaviour } from './hit-queue.ts'
+import { hitQueueCrashes } from './hit-queue-crashes.ts'
+import { hitQueueDrain } from './hit-queue-drain.ts'
+import { hitQueueKeys } from './hit-queue-keys.ts'
+import { hitQueueOutages } from './hit-queue-outages.ts'
+
+async function makeHarness(): Promise<HitQueueHarness> {
+  const redis = await TestRedis.start()
+  const { host, port } = redis
+  const open: HitQueue[] = []
+  return {
+    store: JSON.stringify({ host, port }),
+    open: async ({ logger = silentLogger, clock = systemClock } = {}) => {
+      const queue = await openRedisHitQueue({ redis: { host, port, db: 0, queueDb: 1 }, logger, clock })
+      open.push(queue)
+      return queue
+    },
+    expireLeases: () => expireLeases(port),
+    faults: [
+      { name: 'Redis killed', strike: () => redis.kill(), repair: () => redis.start() },
+      { name: 'Redis hanging', strike: () => redis.hang(), repair: () => redis.wake() },
+    ],
+    async [Symbol.asyncDispose]() {
+      for (const queue of open) await queue[Symbol.asyncDispose]()
+      await redis[Symbol.asyncDispose]()
+    },
+  }
+}
+
+describe('HitQueue, Redis', () => {
+  hitQueueBehaviour(makeHarness)
+  hitQueueKeys(makeHarness)
+  hitQueueDrain(makeHarness)
+  hitQueueCrashes(makeHarness)
+  hitQueueOutages(makeHarness, ['Redis killed', 'Redis hanging'])
+})
