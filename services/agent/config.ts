@@ -1,23 +1,24 @@
 import { z } from 'zod'
 import { commonEnv, type Environment, headerText, parseEnv, port, serviceUrl, whole } from '#lib/runtime/env.ts'
 
-const schema = z.object({
+/** The variables of the agent. */
+export const agentEnv = z.object({
   ...commonEnv,
-  AGENT_PORT: port(8081),
-  AGENT_HOST: z.string().default('127.0.0.1'),
-  AGENT_HOSTNAME: z.string().max(255).default('agent-01'),
-  AGENT_IP: z.string().max(255).default('127.0.0.1'),
-  CONTROLLER_URL: serviceUrl('http://localhost:6001'),
-  WORKER_URL: serviceUrl('http://localhost:6002'),
-  API_KEY: headerText().default('default-api-key'),
-  WORKER_API_KEY: headerText().optional(),
-  POLL_INTERVAL_SECONDS: whole(1, 86_400, 30),
-  REQUEST_TIMEOUT_SECONDS: whole(1, 600, 10),
+  AGENT_PORT: port(8081).describe('Port of the agent'),
+  AGENT_HOST: z.string().default('127.0.0.1').describe('Address it listens on'),
+  AGENT_HOSTNAME: z.string().max(255).default('agent-01').describe('Hostname it registers with'),
+  AGENT_IP: z.string().max(255).default('127.0.0.1').describe('Address it registers with'),
+  CONTROLLER_URL: serviceUrl('http://localhost:6001').describe('Where the controller is'),
+  WORKER_URL: serviceUrl('http://localhost:6002').describe('Where the worker of this host is'),
+  API_KEY: headerText().default('default-api-key').describe('Key of the controller, and what agents send'),
+  WORKER_API_KEY: headerText().optional().describe('Key of the worker, and what its agent sends'),
+  POLL_INTERVAL_SECONDS: whole(1, 86_400, 30).describe('Seconds between polls until the controller says otherwise'),
+  REQUEST_TIMEOUT_SECONDS: whole(1, 600, 10).describe('How long a call to controller or worker may take'),
 })
 
 /** Reads the agent's part of the environment. */
 export function loadAgentConfig(environment: Environment = process.env) {
-  const env = parseEnv(schema, environment)
+  const env = parseEnv(agentEnv, environment)
   return {
     port: env.AGENT_PORT,
     host: env.AGENT_HOST,

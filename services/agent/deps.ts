@@ -30,7 +30,8 @@ export interface AgentOverrides {
  */
 export function openAgentDeps(config: AgentConfig, listeningPort: () => number, overrides: AgentOverrides = {}): AgentDeps {
   const clock = overrides.clock ?? systemClock
-  const logger = overrides.logger ?? createLogger({ service: 'agent', level: config.logLevel, format: config.logFormat ?? (process.stdout.isTTY ? 'pretty' : 'json') })
+  const logger =
+    overrides.logger ?? createLogger({ service: 'agent', level: config.logLevel, format: config.logFormat ?? (process.stdout.isTTY ? 'pretty' : 'json') })
   const workerLink = overrides.workerLink ?? createWorkerLink(config)
   const forwarder = new Forwarder({ link: workerLink, logger, clock, checkMs: config.workerCheckMs })
   const controllerLink = overrides.controllerLink ?? createControllerLink(config, instanceId(config.dataDir, logger, clock.uuid), listeningPort)

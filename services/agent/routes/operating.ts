@@ -25,7 +25,12 @@ export function operatingRoutes(deps: AgentDeps) {
     },
     missing: async () => {
       if (follower.agentId !== undefined || follower.held !== undefined) return []
-      return [{ path: 'controller', message: `not registered with ${follower.status.url} yet, and no config is cached${follower.status.last_error ? `: ${follower.status.last_error}` : ''}` }]
+      return [
+        {
+          path: 'controller',
+          message: `not registered with ${follower.status.url} yet, and no config is cached${follower.status.last_error ? `: ${follower.status.last_error}` : ''}`,
+        },
+      ]
     },
   })
 }

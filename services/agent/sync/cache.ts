@@ -42,7 +42,8 @@ export class ConfigCache {
       if (this.#failing) this.#logger.info('config', 'the config can be cached again')
       this.#failing = false
     } catch (error) {
-      if (!this.#failing) this.#logger.warn('config', 'the config cannot be cached: it would be missing after a restart without the controller', { path: this.#path, err: error })
+      if (!this.#failing)
+        this.#logger.warn('config', 'the config cannot be cached: it would be missing after a restart without the controller', { path: this.#path, err: error })
       this.#failing = true
     }
   }

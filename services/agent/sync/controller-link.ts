@@ -57,7 +57,10 @@ export function createControllerLink(config: AgentConfig, instanceId: string, li
       const answer = await client.config.$get(
         {
           query: waitSeconds === undefined ? {} : { wait: String(waitSeconds) },
-          header: { ...(held?.etag == null ? {} : { 'if-none-match': held.etag }), ...(held?.config.id === undefined ? {} : { 'x-config-id': held.config.id }) },
+          header: {
+            ...(held?.etag == null ? {} : { 'if-none-match': held.etag }),
+            ...(held?.config.id === undefined ? {} : { 'x-config-id': held.config.id }),
+          },
         },
         { headers: agentId === undefined ? {} : { 'X-Agent-Id': agentId }, init: within(signal, waitSeconds) },
       )

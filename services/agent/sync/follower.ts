@@ -143,15 +143,24 @@ export class Follower {
 
   /** Takes what a fetch found: keeps it on disk, hands it to the worker. */
   #take(outcome: FetchOutcome): void {
+    if (outcome.kind === 'unchanged') this.#options.forwarder.confirm()
     if (outcome.kind !== 'config') return
     const { held } = outcome
     const { version } = held.config
     const was = this.#held?.config
     const order = standing(held.config, was)
     this.#held = order === 'same' && was ? { config: was, etag: held.etag } : held
-    if (order === 'same') return
+    if (order === 'same') {
+      this.#options.forwarder.confirm()
+      return
+    }
     if (order === 'restored') {
-      this.#options.logger.warn('config', 'the controller went back, as after a restore from a backup: following it', { version, id: held.config.id, held_version: was?.version, held_id: was?.id })
+      this.#options.logger.warn('config', 'the controller went back, as after a restore from a backup: following it', {
+        version,
+        id: held.config.id,
+        held_version: was?.version,
+        held_id: was?.id,
+      })
     } else this.#options.logger.info('config', 'config received', { version })
     this.#options.cache.save(held)
     this.#options.forwarder.deliver({ config: held.config, ifNewer: order !== 'restored', confirmed: true })
@@ -167,7 +176,8 @@ export class Follower {
     const delay = Math.max(backoff, asked)
     const message = error instanceof Error ? error.message : String(error)
     // Once an outage, and again where its reason changes; not once a try.
-    if (message !== this.#lastError || this.#failures === 1) logger.warn('http', 'controller cannot be followed; trying on', { url: this.#options.config.controllerUrl, reason: message })
+    if (message !== this.#lastError || this.#failures === 1)
+      logger.warn('http', 'controller cannot be followed; trying on', { url: this.#options.config.controllerUrl, reason: message })
     if (!(error instanceof PeerError)) logger.error('http', 'following failed unexpectedly', { err: error })
     this.#lastError = message
     this.#nextAttemptAt = clock.now() + delay

@@ -35,6 +35,8 @@ export class Forwarder {
   #wanted: Delivery | undefined
   /** The delivery that has ended, well or in a refusal; undefined while the wanted one is still to be handed over. */
   #settled: Delivery | undefined
+  /** How the settled delivery ended where the worker has not taken it. */
+  #declined: 'refused' | 'stale' | undefined
   #away = false
   #failures = 0
   #status: Omit<AgentStatus['worker'], 'url'> = { state: 'none', applied_version: null, last_error: null, next_attempt_at: null }
@@ -59,6 +61,15 @@ export class Forwarder {
     this.#wakeup.wake()
   }
 
+  /** A live controller says that the wanted config, which may have come from the cache, is the latest. */
+  confirm(): void {
+    if (!this.#wanted || this.#wanted.confirmed) return
+    const settled = this.#wanted === this.#settled && this.#declined !== 'stale'
+    this.#wanted = { ...this.#wanted, confirmed: true }
+    if (settled) this.#settled = this.#wanted
+    else this.#wakeup.wake()
+  }
+
   /** Runs until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
@@ -78,7 +89,7 @@ export class Forwarder {
     const { version } = delivery.config
     try {
       await this.#link.give(delivery.config, delivery.ifNewer, signal)
-      this.#settle(delivery, { state: 'applied', applied_version: version, last_error: null, next_attempt_at: null })
+      this.#settle(delivery, undefined, { state: 'applied', applied_version: version, last_error: null, next_attempt_at: null })
       this.#away = false
       this.#logger.info('config', 'worker has the config', { version })
       return 0
@@ -93,8 +104,11 @@ export class Forwarder {
     const message = error instanceof Error ? error.message : String(error)
     if (error instanceof PeerError && error.status === 409) return this.#stale(delivery, message)
     if (error instanceof PeerError && isRefusal(error)) {
-      this.#settle(delivery, { ...this.#status, state: 'failed', last_error: message, next_attempt_at: null })
-      this.#logger.error('config', 'worker refuses the config and keeps its last good one; it is sent again only with the next version', { version, reason: message })
+      this.#settle(delivery, 'refused', { ...this.#status, state: 'failed', last_error: message, next_attempt_at: null })
+      this.#logger.error('config', 'worker refuses the config and keeps its last good one; it is sent again only with the next version', {
+        version,
+        reason: message,
+      })
       return 0
     }
     this.#away = true
@@ -111,16 +125,20 @@ export class Forwarder {
   #stale(delivery: Delivery, message: string): number {
     const { version } = delivery.config
     if (delivery.confirmed) {
-      this.#logger.warn('config', 'worker holds a newer version than the controller has: it is taken back to what the controller says', { version, reason: message })
+      this.#logger.warn('config', 'worker holds a newer version than the controller has: it is taken back to what the controller says', {
+        version,
+        reason: message,
+      })
       if (this.#wanted === delivery) this.#wanted = { ...delivery, ifNewer: false }
       return 0
     }
-    this.#settle(delivery, { ...this.#status, state: 'applying', last_error: message, next_attempt_at: null })
+    this.#settle(delivery, 'stale', { ...this.#status, state: 'applying', last_error: message, next_attempt_at: null })
     return 0
   }
 
-  #settle(delivery: Delivery, status: Omit<AgentStatus['worker'], 'url'>): void {
+  #settle(delivery: Delivery, declined: 'refused' | 'stale' | undefined, status: Omit<AgentStatus['worker'], 'url'>): void {
     this.#failures = 0
+    this.#declined = declined
     this.#settled = delivery
     // A newer one came meanwhile: it is still to be handed over.
     this.#status = this.#wanted === delivery ? status : { ...status, state: 'applying' }
@@ -130,8 +148,11 @@ export class Forwarder {
   async #look(signal: AbortSignal): Promise<void> {
     try {
       const state = await this.#link.look(signal)
-      if (state === 'empty' || this.#away) {
-        this.#logger.info('config', state === 'empty' ? 'worker has lost its config, it gets it again' : 'worker is back, it gets its config again', { version: this.#wanted?.config.version })
+      // An empty worker that refused the config would refuse it again; one that was away may be another by now.
+      if (this.#away || (state === 'empty' && this.#declined === undefined)) {
+        this.#logger.info('config', this.#away ? 'worker is back, it gets its config again' : 'worker has lost its config, it gets it again', {
+          version: this.#wanted?.config.version,
+        })
         this.#again()
       }
       this.#away = false

@@ -1,0 +1,29 @@
+import { silentLogger } from '#lib/observe/logger.ts'
+import type { AgentConfig } from '#services/agent/config.ts'
+import { loadAgentConfig } from '#services/agent/config.ts'
+import { type AgentOverrides, openAgentDeps } from '#services/agent/deps.ts'
+import type { Follower } from '#services/agent/sync/follower.ts'
+import type { Forwarder } from '#services/agent/sync/forwarder.ts'
+
+/** An agent without its app: the loops that follow and forward, until the test's scope ends. */
+export class TestAgent implements AsyncDisposable {
+  readonly follower: Follower
+  readonly forwarder: Forwarder
+  readonly #stopping = new AbortController()
+  readonly #loops: Promise<void>[]
+
+  /** @param options.settings what differs from the environment's defaults; checks are quick, so that a test need not wait */
+  constructor(options: { readonly dataDir: string; readonly settings: Partial<AgentConfig>; readonly overrides?: AgentOverrides }) {
+    const config: AgentConfig = { ...loadAgentConfig({ DATA_DIR: options.dataDir }), workerCheckMs: 20, ...options.settings }
+    const deps = openAgentDeps(config, () => 8081, { logger: silentLogger, ...options.overrides })
+    this.follower = deps.follower
+    this.forwarder = deps.forwarder
+    this.follower.startFromCache()
+    this.#loops = [this.follower.run(this.#stopping.signal), this.forwarder.run(this.#stopping.signal)]
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping.abort()
+    await Promise.all(this.#loops)
+  }
+}
