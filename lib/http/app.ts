@@ -14,7 +14,7 @@ export const createRouter = () =>
   })
 
 /** A route's pattern as a regular expression over paths. */
-const toPattern = (path: string): RegExp => new RegExp(`^${path.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replace(/:[^/]+/g, '[^/]+')}/?$`)
+const toPattern = (path: string): RegExp => new RegExp(`^${path.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replace(/:[^/]+/g, '[^/]+')}$`)
 
 /** The methods that a path is served for, by pattern; what an Allow header is made of. */
 function allowedMethods(routes: readonly { readonly method: string; readonly path: string }[], refusesHead: ReadonlySet<string>): (path: string) => string[] {

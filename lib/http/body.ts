@@ -4,7 +4,7 @@ import { ApiError, invalidPart } from './errors.ts'
 import { parseStrictJson, StrictJsonError } from './strict-json.ts'
 
 /** `application/json`, `application/anything+json`, with UTF-8 where a charset is named (RFC 8259 section 8.1). */
-const jsonType = /^application\/(?:[a-z0-9!#$&^_.+-]+\+)?json\s*(?:;\s*(?:charset\s*=\s*"?(?:utf-8|us-ascii)"?)?\s*)*$/i
+const jsonType = /^application\/(?:[a-z0-9!#$&^_.+-]+\+)?json\s*(?:;\s*(?:charset\s*=\s*"?(?:utf-8|us-ascii)"?\s*)?)*$/i
 
 /** Reads a body to its end or to the limit, whichever is first; undefined beyond the limit. */
 async function readLimited(stream: ReadableStream<Uint8Array>, maxBytes: number): Promise<Uint8Array | undefined> {
@@ -46,6 +46,15 @@ async function readUncounted(c: Context, maxBytes: number): Promise<Uint8Array |
   return bytes
 }
 
+/** Reads a body whose length is named or not; the client may go away, or be cut off, while it is read. */
+async function readBody(c: Context, counted: boolean, maxBytes: number): Promise<Uint8Array | undefined> {
+  try {
+    return counted ? new Uint8Array(await c.req.arrayBuffer()) : await readUncounted(c, maxBytes)
+  } catch {
+    throw invalidPart('body', 'it ended before it was complete')
+  }
+}
+
 /** Refuses a body that would not be stored as it was sent. */
 function checkText(bytes: Uint8Array): void {
   let text: string
@@ -76,9 +85,9 @@ export function strictJsonBody(options: { readonly maxBytes: number }): Middlewa
     checkType(type, c.req.header('Content-Encoding'))
     const length = c.req.header('Content-Length')
     if (length !== undefined && Number(length) > maxBytes) throw tooLarge()
-    const bytes = length !== undefined ? await c.req.arrayBuffer() : await readUncounted(c, maxBytes)
+    const bytes = await readBody(c, length !== undefined, maxBytes)
     if (bytes === undefined || bytes.byteLength > maxBytes) throw tooLarge()
-    checkText(new Uint8Array(bytes))
+    checkText(bytes)
     // The validator looks at the type again, and a missing one is taken as JSON.
     if (type !== 'application/json') c.req.raw.headers.set('Content-Type', 'application/json')
     await next()

@@ -51,9 +51,10 @@ const prose = (text: string) =>
 export function addDocs(app: OpenAPIHono, options: { readonly title: string; readonly description: string; readonly needsKey: boolean }): void {
   const resolve = createRequire(import.meta.url).resolve
   let document: string | undefined
+  // Once, not at each request: the registry keeps all it is given.
+  if (options.needsKey) app.openAPIRegistry.registerComponent('securitySchemes', 'apiKey', { type: 'apiKey', in: 'header', name: 'X-API-Key' })
 
   app.get('/openapi.json', (c) => {
-    if (options.needsKey) app.openAPIRegistry.registerComponent('securitySchemes', 'apiKey', { type: 'apiKey', in: 'header', name: 'X-API-Key' })
     document ??= JSON.stringify(
       app.getOpenAPI31Document({
         openapi: '3.1.0',

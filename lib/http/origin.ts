@@ -6,7 +6,8 @@ import { ApiError } from './errors.ts'
 /** The name in a Host header or origin, without port and brackets, in lower case; undefined where it is malformed. */
 function hostName(host: string): string | undefined {
   const url = `http://${host}/`
-  if (!URL.canParse(url)) return undefined
+  // `evil.example@localhost` and `localhost/x` make URLs too, and are no Host (RFC 9110 section 7.2).
+  if (/[\s/\\?#@]/.test(host) || !URL.canParse(url)) return undefined
   const { hostname } = new URL(url)
   return hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '')
 }
@@ -32,15 +33,25 @@ export function refuseBrowsers(options: { readonly allowedHosts: readonly string
     )
   }
 
+  const isOurs = (host: string): boolean => {
+    const name = hostName(host)
+    return name !== undefined && (isLoopbackHost(name) || allowed.has(name))
+  }
+  // Callers use a handful of names: parsing one for every request would be most of what a short request costs.
+  const known = new Set<string>()
+
   return createMiddleware(async function noForeignPages(c, next) {
     const host = c.req.header('Host') ?? new URL(c.req.url).host
-    const name = hostName(host)
-    if (name === undefined || !(isLoopbackHost(name) || allowed.has(name))) refuse('Host', host, 'add the name to ALLOWED_HOSTS, or give the service a key')
+    if (!known.has(host)) {
+      if (!isOurs(host)) refuse('Host', host, 'add the name to ALLOWED_HOSTS, or give the service a key')
+      if (known.size < 64) known.add(host)
+    }
     const site = c.req.header('Sec-Fetch-Site')
-    if (site === 'cross-site' || site === 'same-site') refuse('Sec-Fetch-Site', site, 'call it from a program, not from a page')
+    // `none` is what the user typed; whatever else is not this very origin is another's page.
+    if (site !== undefined && site !== 'same-origin' && site !== 'none') refuse('Sec-Fetch-Site', site, 'call it from a program, not from a page')
     const origin = c.req.header('Origin')
     // Same origin: the page came from this very service. `null` and everything else is foreign.
     if (origin !== undefined && origin.replace(/^https?:\/\//, '') !== host) refuse('Origin', origin, 'call it from a program, not from a page')
-    await next()
+    return next()
   })
 }

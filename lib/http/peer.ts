@@ -97,7 +97,9 @@ export async function readData<T extends z.ZodType>(answer: PeerAnswer, schema: 
   const parsed = schema.safeParse(data)
   if (!parsed.success) {
     const [issue] = parsed.error.issues
-    throw new PeerError(`answered ${answer.status} with an unexpected body: data.${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'malformed'}`, { status: answer.status })
+    throw new PeerError(`answered ${answer.status} with an unexpected body: data.${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'malformed'}`, {
+      status: answer.status,
+    })
   }
   return parsed.data
 }

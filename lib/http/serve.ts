@@ -1,4 +1,5 @@
 import { createServer, type Server, STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { getRequestListener } from '@hono/node-server'
 import { errorBody } from '../contract/envelope.ts'
@@ -37,9 +38,15 @@ function refuseConnection(error: Error & { code?: string }, socket: Duplex): voi
     return
   }
   const [code, message] = parserErrors[error.code ?? ''] ?? ['INVALID_REQUEST', 'Cannot take the request: it is not valid HTTP']
+  endWith(socket, code, message)
+}
+
+/** Writes an error straight to a socket, and closes it. */
+function endWith(socket: Duplex, code: ErrorCode, message: string): void {
   const { status } = errorTable[code]
-  const body = JSON.stringify(errorBody(requestIdFrom(undefined), code, message))
-  const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n`
+  const id = requestIdFrom(undefined)
+  const body = JSON.stringify(errorBody(id, code, message))
+  const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: application/json\r\nX-Request-Id: ${id}\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n`
   socket.end(head + body)
 }
 
@@ -49,8 +56,19 @@ function refuseRequest(): Response {
   return Response.json(body, { status: 400, headers: { 'X-Request-Id': body.request_id } })
 }
 
+/** The connections on which no byte has come yet: Node counts them as busy until its headers timeout. */
+function trackSilent(server: Server): () => Socket[] {
+  const young = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    young.add(socket)
+    socket.once('close', () => young.delete(socket))
+  })
+  server.prependListener('request', ({ socket }) => young.delete(socket))
+  return () => [...young].filter(({ bytesRead }) => bytesRead === 0)
+}
+
 /** Ends a server: idle connections at once, busy ones when they are done, all of them when the signal aborts. */
-function closeServer(server: Server, signal: AbortSignal): Promise<void> {
+function closeServer(server: Server, silent: () => Socket[], signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const cut = () => server.closeAllConnections()
     // A kept-alive connection turns idle only when its answer is out: look again until none is left.
@@ -61,6 +79,7 @@ function closeServer(server: Server, signal: AbortSignal): Promise<void> {
       resolve()
     })
     server.closeIdleConnections()
+    for (const socket of silent()) socket.destroy()
     if (signal.aborted) cut()
     else signal.addEventListener('abort', cut, { once: true })
   })
@@ -88,17 +107,23 @@ export async function serve(options: {
       connectionsCheckingInterval: Math.min(1000, timeouts.headers_ms),
       keepAliveTimeout: 75_000,
       maxHeaderSize: 16 * 1024,
+      // Node's own refusal of a missing Host has no body: the listener refuses it with the envelope.
+      requireHostHeader: false,
     },
     listener,
   )
+  const silent = trackSilent(server)
   server.on('clientError', refuseConnection)
+  // Node's own answers, a bare 417 and a closed connection, are not in the contract; RFC 9110 section 10.1.1 lets us ignore an unknown Expect.
+  server.on('checkExpectation', listener)
+  server.on('connect', (_request, socket) => endWith(socket, 'INVALID_REQUEST', 'Cannot take the request: CONNECT asks for a tunnel, and this is no proxy'))
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(new StartError(listenProblem(error, options), 69)))
     server.listen({ port: options.port, ...(options.host === undefined ? {} : { host: options.host }), backlog: 4096 }, resolve)
   })
   const address = server.address()
   if (address === null || typeof address === 'string') throw new StartError(`Cannot start the ${options.name}: it does not listen on a TCP port`, 69)
-  return { port: address.port, host: address.address, server, close: (signal) => closeServer(server, signal) }
+  return { port: address.port, host: address.address, server, close: (signal) => closeServer(server, silent, signal) }
 }
 
 /** Why a port cannot be listened on, and what to do. */

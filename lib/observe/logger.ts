@@ -28,7 +28,7 @@ export interface LoggerOptions {
 
 const wrap = (log: PinoLogger): Logger => {
   const write = (level: 'debug' | 'info' | 'warn' | 'error') => (part: LogPart, message: string, fields?: LogFields) =>
-    log[level]({ ...fields, part }, `[${part}] ${message}`)
+    log[level]({ part, ...fields }, `[${part}] ${message}`)
   return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error'), debugEnabled: log.isLevelEnabled('debug') }
 }
 

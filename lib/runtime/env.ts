@@ -19,14 +19,18 @@ export class StartError extends Error {
 /** A TCP port; 0 lets the kernel choose. */
 export const port = (fallback: number) => whole(0, 65_535, fallback)
 
-/** A whole number within bounds. */
-export const whole = (min: number, max: number, fallback: number) =>
+const wholeNumber = (min: number, max: number) =>
   z
     .string()
     .regex(/^\d{1,12}$/, { error: `must be a whole number from ${min} to ${max}` })
     .transform(Number)
     .refine((n) => n >= min && n <= max, { error: `must be a whole number from ${min} to ${max}` })
-    .default(fallback)
+
+/** A whole number within bounds. */
+export const whole = (min: number, max: number, fallback: number) => wholeNumber(min, max).default(fallback)
+
+/** A whole number within bounds, where it is given. */
+export const wholeOptional = (min: number, max: number) => wholeNumber(min, max).optional()
 
 /** An http(s) URL without a path beyond `/`; gives it without the slash at the end. */
 export const serviceUrl = (fallback: string) =>
@@ -53,14 +57,14 @@ export const headerText = () => z.string().regex(/^[\x21-\x7e]+$/, { error: 'mus
 
 /** What every service reads. */
 export const commonEnv = {
-  DATA_DIR: z.string().min(1).default('./data'),
-  SHUTDOWN_TIMEOUT_SECONDS: whole(1, 3600, 10),
+  DATA_DIR: z.string().min(1).default('./data').describe('Folder of what must last: database, caches, embedded queue'),
+  SHUTDOWN_TIMEOUT_SECONDS: whole(1, 3600, 10).describe('How long SIGTERM and SIGINT drain at most'),
   LOG_LEVEL: z
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], { error: 'must be one of trace, debug, info, warn, error, fatal, silent' })
-    .default('info'),
-  LOG_FORMAT: z.enum(['pretty', 'json'], { error: 'must be pretty or json' }).optional(),
-  ALLOWED_HOSTS: list(),
-  MAX_CONFIG_BYTES: whole(1024, 64 * 1024 * 1024, 1024 * 1024),
+    .default('info').describe('trace, debug, info, warn, error, fatal or silent'),
+  LOG_FORMAT: z.enum(['pretty', 'json'], { error: 'must be pretty or json' }).optional().describe('pretty or json; where unset, pretty on a terminal and json elsewhere'),
+  ALLOWED_HOSTS: list().describe('Names, parted by commas, that a service without a key of its own answers to beside loopback'),
+  MAX_CONFIG_BYTES: whole(1024, 64 * 1024 * 1024, 1024 * 1024).describe('How large a config may be; the same on controller, agents and workers'),
 }
 
 /** Secrets are named in an error, never shown. */

@@ -5,17 +5,18 @@ import { commonEnv, type Environment, headerText, parseEnv, port } from '#lib/ru
 /** The key that every example uses: it protects nothing, so a controller that has only it stays on loopback. */
 export const DEFAULT_API_KEY = 'default-api-key'
 
-const schema = z.object({
+/** The variables of the controller. */
+export const controllerEnv = z.object({
   ...commonEnv,
-  CONTROLLER_PORT: port(6001),
-  CONTROLLER_HOST: z.string().optional(),
-  CONTROLLER_DB_PATH: z.string().optional(),
-  API_KEY: headerText().default(DEFAULT_API_KEY),
+  CONTROLLER_PORT: port(6001).describe('Port of the controller'),
+  CONTROLLER_HOST: z.string().optional().describe('Address it listens on; where unset, all with a key of its own, else 127.0.0.1'),
+  CONTROLLER_DB_PATH: z.string().optional().describe('Database file; where unset, controller.db in DATA_DIR'),
+  API_KEY: headerText().default(DEFAULT_API_KEY).describe('Key of the controller, and what agents send'),
 })
 
 /** Reads the controller's part of the environment. */
 export function loadControllerConfig(environment: Environment = process.env) {
-  const env = parseEnv(schema, environment)
+  const env = parseEnv(controllerEnv, environment)
   const ownKey = env.API_KEY !== DEFAULT_API_KEY
   return {
     port: env.CONTROLLER_PORT,

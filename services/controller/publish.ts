@@ -29,8 +29,9 @@ export async function publishConfig(deps: ControllerDeps, request: PublishReques
     const config = await storeAnswers('publish the config', () =>
       deps.store.publish({ ...request, ...(ifMatch === undefined ? {} : { allowed: (latest: number) => ifMatchPasses(ifMatch, latest) }) }),
     )
+    const { watchers } = deps.feed.hub
     deps.feed.announce(config)
-    deps.logger.info('config', 'published', { version: config.version, bytes: size, watchers: deps.feed.hub.watchers })
+    deps.logger.info('config', 'published', { version: config.version, bytes: size, watchers })
     return config
   } catch (error) {
     if (error instanceof VersionConflictError && ifMatch !== undefined) throw conflict(ifMatch, error.latest)

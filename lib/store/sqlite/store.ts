@@ -5,7 +5,7 @@ import { migrate } from 'drizzle-orm/better-sqlite3/migrator'
 import type { Clock } from '../../runtime/clock.ts'
 import { StartError } from '../../runtime/env.ts'
 import { GroupCommit, OperationRefused } from '../../sqlite/group-commit.ts'
-import { lockFile } from '../../sqlite/lock.ts'
+import { type FileLock, lockFile } from '../../sqlite/lock.ts'
 import { isSqliteError, openDatabase, type SqliteDatabase } from '../../sqlite/open.ts'
 import { type NewAgent, type NewConfig, type Store, type StoredAgent, type StoredConfig, StoreUnavailableError, VersionConflictError } from '../port.ts'
 import { refuseForeignFile } from './files.ts'
@@ -109,6 +109,23 @@ function openMigrated(options: { readonly path: string; readonly migrations: str
   }
 }
 
+/** What SQLite or the file system says of a path that cannot be used, as the one line to print; another error as it is. */
+function cannotOpen(path: string, error: unknown): unknown {
+  if (!isSqliteError(error) && !(error instanceof Error && 'syscall' in error)) return error
+  return new StartError(
+    `Cannot start the controller: the database ${JSON.stringify(path)} cannot be opened for writing (${error.message}); look at its permissions and at the disk, or set CONTROLLER_DB_PATH to another file`,
+  )
+}
+
+/** The lock of the file; its folder may not be there, or may not be written. */
+function takeLock(path: string): FileLock {
+  try {
+    return lockFile(path, 'controller')
+  } catch (error) {
+    throw cannotOpen(path, error)
+  }
+}
+
 /**
  * Opens the controller's database: takes its lock, brings its tables up to date, and gives the store.
  * @param options.path of the file
@@ -117,7 +134,7 @@ function openMigrated(options: { readonly path: string; readonly migrations: str
  */
 export function openSqliteStore(options: { readonly path: string; readonly migrations: string; readonly clock: Pick<Clock, 'now'> }): Store {
   refuseForeignFile(options.path)
-  const lock = lockFile(options.path, 'controller')
+  const lock = takeLock(options.path)
   try {
     const sqlite = openMigrated(options)
     const db = drizzle({ client: sqlite })
@@ -165,10 +182,6 @@ export function openSqliteStore(options: { readonly path: string; readonly migra
     }
   } catch (error) {
     lock.release()
-    if (isSqliteError(error))
-      throw new StartError(
-        `Cannot start the controller: the database ${JSON.stringify(options.path)} cannot be opened for writing (${error.message}); look at its permissions and at the disk`,
-      )
-    throw error
+    throw cannotOpen(options.path, error)
   }
 }

@@ -1,0 +1,40 @@
+// Bundles each entry into dist/, where something changed since the last time. Production runs the bundles:
+// importing drizzle-orm as separate ES modules costs 239 MiB resident and half a second, bundled 46 MiB and 40 ms.
+import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+const root = join(import.meta.dirname, '..')
+const stamp = join(root, 'dist', '.built')
+
+/** The newest change below a path, ms since the epoch. */
+function newest(path: string): number {
+  const stat = statSync(path)
+  if (!stat.isDirectory()) return stat.mtimeMs
+  return Math.max(stat.mtimeMs, ...readdirSync(path).map((name) => newest(join(path, name))))
+}
+
+const sources = ['lib', 'services', 'package.json', 'tsconfig.json', 'scripts/build.ts'].map((name) => join(root, name))
+const force = process.argv.includes('--force')
+const stale = force || !existsSync(stamp) || Math.max(...sources.map(newest)) > statSync(stamp).mtimeMs
+
+if (stale) {
+  const startedAt = new Date()
+  const { build } = await import('esbuild')
+  rmSync(join(root, 'dist'), { recursive: true, force: true })
+  await build({
+    absWorkingDir: root,
+    entryPoints: ['controller', 'agent', 'worker'].map((name) => ({ in: `services/${name}/main.ts`, out: name })).concat({ in: 'services/all.ts', out: 'all' }),
+    outdir: 'dist',
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node22',
+    sourcemap: true,
+    // Native, loaded only where it is needed, or read from disk.
+    external: ['better-sqlite3', 'bullmq', 'ioredis', 'pino-pretty', 'swagger-ui-dist'],
+    banner: { js: "import { createRequire as createBundleRequire } from 'node:module'; const require = createBundleRequire(import.meta.url);" },
+    logLevel: 'warning',
+  })
+  writeFileSync(stamp, `${startedAt.toISOString()}\n`)
+}
