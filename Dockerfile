@@ -1,4 +1,3 @@
-# syntax=docker/dockerfile:1
 # One image for the three services; compose.yaml says which one a container runs.
 
 FROM node:24-bookworm-slim AS build
