@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { DataRequestSchema } from './hit-request.ts'
 
 /** The poll interval where a publish names none, in seconds. */
 export const DEFAULT_POLL_INTERVAL_SECONDS = 30
@@ -28,14 +29,27 @@ export function urlProblem(value: unknown): string | undefined {
   return undefined
 }
 
-/** `data` of a config: any JSON object; its `url`, where present, is what the workers hit. */
+/**
+ * Refuses what of a config's data no worker could use: its `url` and its `request`; other keys may be anything.
+ * @param options.emptyUrl whether an empty url counts as none, as the Go worker takes it
+ */
+export const refuseUnusable =
+  (options: { readonly emptyUrl: boolean }) =>
+  (data: Readonly<Record<string, unknown>>, context: z.RefinementCtx): void => {
+    if (Object.hasOwn(data, 'url') && !(options.emptyUrl && data.url === '')) {
+      const problem = urlProblem(data.url)
+      if (problem) context.addIssue({ code: 'custom', path: ['url'], message: problem })
+    }
+    if (!Object.hasOwn(data, 'request')) return
+    for (const { path, message } of DataRequestSchema.safeParse(data.request).error?.issues ?? []) {
+      context.addIssue({ code: 'custom', path: ['request', ...path], message })
+    }
+  }
+
+/** `data` of a config: any JSON object; its `url` is what the workers hit, its `request` says how. */
 export const ConfigDataSchema = z
   .record(z.string(), z.unknown(), { error: 'expected a JSON object' })
-  .superRefine((data, context) => {
-    if (!Object.hasOwn(data, 'url')) return
-    const problem = urlProblem(data.url)
-    if (problem) context.addIssue({ code: 'custom', path: ['url'], message: problem })
-  })
+  .superRefine(refuseUnusable({ emptyUrl: false }))
   .meta({ id: 'ConfigData', type: 'object', example: { url: 'https://example.com/ping' } })
 
 const interval = z

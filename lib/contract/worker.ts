@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { urlProblem } from './config.ts'
+import { refuseUnusable } from './config.ts'
 
 /**
  * `POST /config` of the worker: from an agent (ours or Go), or from a script. Only `version` and `data` are
@@ -11,11 +11,7 @@ export const WorkerConfigRequestSchema = z
     version: z.int({ error: 'expected a whole number' }).min(0),
     data: z
       .record(z.string(), z.unknown(), { error: 'expected a JSON object' })
-      .superRefine((data, context) => {
-        if (!Object.hasOwn(data, 'url') || data.url === '') return
-        const problem = urlProblem(data.url)
-        if (problem) context.addIssue({ code: 'custom', path: ['url'], message: problem })
-      })
+      .superRefine(refuseUnusable({ emptyUrl: true }))
       .meta({ type: 'object', example: { url: 'https://example.com/ping' } }),
     poll_interval_seconds: z.int().nullish(),
     created_at: z.string().max(64).nullish(),
@@ -40,11 +36,9 @@ export const WorkerConfigAcceptedSchema = z.object({ version: z.number().int() }
 
 /** `?if_newer=`: how a sender that follows a controller guards against late retries; scripts leave it out. */
 export const IfNewerQuerySchema = z.object({
-  if_newer: z
-    .enum(['true', 'false'])
-    .optional()
-    .meta({
-      description: 'true: refuse a version older than the last one accepted with it (409). false: take it and count from it, as after a restored controller. Absent: take it, and count on as before.',
-      example: 'true',
-    }),
+  if_newer: z.enum(['true', 'false']).optional().meta({
+    description:
+      'true: refuse a version older than the last one accepted with it (409). false: take it and count from it, as after a restored controller. Absent: take it, and count on as before.',
+    example: 'true',
+  }),
 })

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import type { Context, MiddlewareHandler } from 'hono'
+import type { MiddlewareHandler } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import { ApiError } from './errors.ts'
 
@@ -20,12 +20,16 @@ export function createKeyRing(keys: readonly string[]): KeyRing {
   return { accepts: (key) => digests.has(digest(key)) }
 }
 
-/** The key of a request: `X-API-Key`, else `Authorization: Bearer`. */
-function presentedKey(c: Context): string | undefined {
-  const own = c.req.header('X-API-Key')
+/** Reads headers by their names in lower case: a web Headers, or what stands for one. */
+export interface HeaderReader {
+  get(name: string): string | null
+}
+
+/** The key that a request carries: `X-API-Key`, else `Authorization: Bearer` (RFC 6750 section 2.1). */
+export function presentedKey(headers: HeaderReader): string | undefined {
+  const own = headers.get('x-api-key')
   if (own) return own
-  const authorization = c.req.header('Authorization')
-  return authorization?.match(/^Bearer +(\S+)$/i)?.[1]
+  return headers.get('authorization')?.match(/^Bearer +(\S+)$/i)?.[1]
 }
 
 /**
@@ -35,19 +39,13 @@ function presentedKey(c: Context): string | undefined {
 export function apiKeyAuth(options: { readonly keys: KeyRing; readonly open: readonly string[] }): MiddlewareHandler {
   const open = new Set(options.open)
   const openBelow = options.open.filter((path) => path.endsWith('/'))
+  const isOpen = (path: string): boolean => open.has(path) || openBelow.some((prefix) => path.startsWith(prefix))
   return createMiddleware(async function apiKey(c, next) {
-    const key = presentedKey(c)
-    if (key === undefined) {
-      const { path } = c.req
-      if (open.has(path) || openBelow.some((prefix) => path.startsWith(prefix))) return next()
-      throw new ApiError('UNAUTHORIZED', 'missing API key', { headers: { 'WWW-Authenticate': 'Bearer' } })
-    }
-    if (!options.keys.accepts(key)) {
-      const { path } = c.req
-      if (open.has(path) || openBelow.some((prefix) => path.startsWith(prefix))) return next()
-      throw new ApiError('FORBIDDEN', 'invalid API key')
-    }
-    return next()
+    const key = presentedKey(c.req.raw.headers)
+    if (key !== undefined && options.keys.accepts(key)) return next()
+    if (isOpen(c.req.path)) return next()
+    if (key === undefined) throw new ApiError('UNAUTHORIZED', 'missing API key', { headers: { 'WWW-Authenticate': 'Bearer' } })
+    throw new ApiError('FORBIDDEN', 'invalid API key')
   })
 }
 

@@ -1,6 +1,7 @@
 import type { MiddlewareHandler } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import ipaddr from 'ipaddr.js'
+import type { HeaderReader } from './auth.ts'
 import { ApiError } from './errors.ts'
 
 /** The name in a Host header or origin, without port and brackets, in lower case; undefined where it is malformed. */
@@ -18,40 +19,47 @@ export function isLoopbackHost(name: string): boolean {
   return ipaddr.isValid(name) && ipaddr.process(name).range() === 'loopback'
 }
 
+/** Looks at where a request comes from: why it is refused, or undefined where it is not. */
+export type OriginCheck = (headers: HeaderReader, url: string) => string | undefined
+
 /**
  * Keeps web pages out of a service that has no key of its own: whoever runs a browser on this machine could
  * otherwise be made to publish by any page he visits (by a foreign Origin, or by a name of the page's own that
  * is made to point at 127.0.0.1, which the Host header gives away).
  * @param options.allowedHosts names that the service answers to beside loopback
  */
-export function refuseBrowsers(options: { readonly allowedHosts: readonly string[] }): MiddlewareHandler {
+export function createOriginCheck(options: { readonly allowedHosts: readonly string[] }): OriginCheck {
   const allowed = new Set(options.allowedHosts.map((name) => name.toLowerCase()))
-  const refuse = (what: string, value: string, fix: string): never => {
-    throw new ApiError(
-      'FORBIDDEN_ORIGIN',
-      `Cannot serve the request: ${what} ${JSON.stringify(value.slice(0, 200))} is not allowed on a service without a key of its own; ${fix}`,
-    )
-  }
-
   const isOurs = (host: string): boolean => {
     const name = hostName(host)
     return name !== undefined && (isLoopbackHost(name) || allowed.has(name))
   }
   // Callers use a handful of names: parsing one for every request would be most of what a short request costs.
   const known = new Set<string>()
+  const problem = (what: string, value: string, fix: string) =>
+    `Cannot serve the request: ${what} ${JSON.stringify(value.slice(0, 200))} is not allowed on a service without a key of its own; ${fix}`
 
-  return createMiddleware(async function noForeignPages(c, next) {
-    const host = c.req.header('Host') ?? new URL(c.req.url).host
+  return (headers, url) => {
+    const host = headers.get('host') ?? new URL(url).host
     if (!known.has(host)) {
-      if (!isOurs(host)) refuse('Host', host, 'add the name to ALLOWED_HOSTS, or give the service a key')
+      if (!isOurs(host)) return problem('Host', host, 'add the name to ALLOWED_HOSTS, or give the service a key')
       if (known.size < 64) known.add(host)
     }
-    const site = c.req.header('Sec-Fetch-Site')
+    const site = headers.get('sec-fetch-site')
     // `none` is what the user typed; whatever else is not this very origin is another's page.
-    if (site !== undefined && site !== 'same-origin' && site !== 'none') refuse('Sec-Fetch-Site', site, 'call it from a program, not from a page')
-    const origin = c.req.header('Origin')
+    if (site !== null && site !== 'same-origin' && site !== 'none') return problem('Sec-Fetch-Site', site, 'call it from a program, not from a page')
+    const origin = headers.get('origin')
     // Same origin: the page came from this very service. `null` and everything else is foreign.
-    if (origin !== undefined && origin.replace(/^https?:\/\//, '') !== host) refuse('Origin', origin, 'call it from a program, not from a page')
+    if (origin !== null && origin.replace(/^https?:\/\//, '') !== host) return problem('Origin', origin, 'call it from a program, not from a page')
+    return undefined
+  }
+}
+
+/** Refuses what the check refuses. */
+export function refuseBrowsers(check: OriginCheck): MiddlewareHandler {
+  return createMiddleware(async function noForeignPages(c, next) {
+    const problem = check(c.req.raw.headers, c.req.url)
+    if (problem !== undefined) throw new ApiError('FORBIDDEN_ORIGIN', problem)
     return next()
   })
 }

@@ -5,8 +5,8 @@ import type { Context } from 'hono'
 const acceptable = /^[A-Za-z0-9._-]{1,128}$/
 
 /** The id of a request from its `X-Request-Id` header: kept where it is acceptable, else a new UUID. */
-export function requestIdFrom(header: string | undefined): string {
-  return header !== undefined && acceptable.test(header) ? header : randomUUID()
+export function requestIdFrom(header: string | null): string {
+  return header !== null && acceptable.test(header) ? header : randomUUID()
 }
 
 declare module 'hono' {
@@ -20,7 +20,7 @@ declare module 'hono' {
 export function requestId(c: Context): string {
   const known = c.get('requestId')
   if (known !== undefined) return known
-  const id = requestIdFrom(c.req.header('X-Request-Id'))
+  const id = requestIdFrom(c.req.raw.headers.get('X-Request-Id'))
   c.set('requestId', id)
   return id
 }

@@ -1,4 +1,4 @@
-import { createServer, type Server, STATUS_CODES } from 'node:http'
+import { createServer, type IncomingMessage, type Server, ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { getRequestListener } from '@hono/node-server'
@@ -14,6 +14,13 @@ export interface RequestTimeouts {
 }
 
 const defaultTimeouts: RequestTimeouts = { headers_ms: 10_000, request_ms: 30_000 }
+
+/**
+ * Answers a request before it becomes a web Request, or leaves it to the app: for the one route whose rate
+ * matters. Must not throw.
+ * @returns whether it has answered
+ */
+export type FastLane = (incoming: IncomingMessage, outgoing: ServerResponse) => boolean
 
 /** A listening server. */
 export interface Listening {
@@ -31,20 +38,40 @@ const parserErrors: Readonly<Record<string, readonly [ErrorCode, string]>> = {
   HPE_CHUNK_EXTENSIONS_OVERFLOW: ['PAYLOAD_TOO_LARGE', 'Cannot take the request: its chunk extensions are too large'],
 }
 
-/** Answers a request that could not be parsed, and closes the connection. */
-function refuseConnection(error: Error & { code?: string }, socket: Duplex): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy()
-    return
+/** The answer that Node is making on a connection, to a request that has arrived completely; its own field, and no more than that. */
+function answerUnderWay(socket: Duplex): ServerResponse | undefined {
+  const message = '_httpMessage' in socket ? socket._httpMessage : undefined
+  return message instanceof ServerResponse && message.req.complete && !message.writableFinished ? message : undefined
+}
+
+/** Answers what could not be parsed, and closes the connection. */
+function connectionRefuser(): (error: Error & { code?: string }, socket: Duplex) => void {
+  const waiting = new WeakSet<Duplex>()
+  return function refuse(error, socket) {
+    if (waiting.has(socket)) return
+    if (error.code === 'ECONNRESET' || !socket.writable) {
+      socket.destroy()
+      return
+    }
+    // What is wrong came behind a request that is being served: a 400 in front of its 201 would be taken for its answer.
+    const answer = answerUnderWay(socket)
+    if (answer) {
+      waiting.add(socket)
+      answer.once('finish', () => {
+        waiting.delete(socket)
+        if (socket.writable) refuse(error, socket)
+      })
+      return
+    }
+    const [code, message] = parserErrors[error.code ?? ''] ?? ['INVALID_REQUEST', 'Cannot take the request: it is not valid HTTP']
+    endWith(socket, code, message)
   }
-  const [code, message] = parserErrors[error.code ?? ''] ?? ['INVALID_REQUEST', 'Cannot take the request: it is not valid HTTP']
-  endWith(socket, code, message)
 }
 
 /** Writes an error straight to a socket, and closes it. */
 function endWith(socket: Duplex, code: ErrorCode, message: string): void {
   const { status } = errorTable[code]
-  const id = requestIdFrom(undefined)
+  const id = requestIdFrom(null)
   const body = JSON.stringify(errorBody(id, code, message))
   const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: application/json\r\nX-Request-Id: ${id}\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n`
   socket.end(head + body)
@@ -52,7 +79,7 @@ function endWith(socket: Duplex, code: ErrorCode, message: string): void {
 
 /** The answer to a request that is HTTP but no request of ours: a Host or target that makes no URL. */
 function refuseRequest(): Response {
-  const body = errorBody(requestIdFrom(undefined), 'INVALID_REQUEST', 'Cannot take the request: its Host header or target does not make a valid URL')
+  const body = errorBody(requestIdFrom(null), 'INVALID_REQUEST', 'Cannot take the request: its Host header or target does not make a valid URL')
   return Response.json(body, { status: 400, headers: { 'X-Request-Id': body.request_id } })
 }
 
@@ -96,10 +123,13 @@ export async function serve(options: {
   /** Absent: all addresses, IPv6 and IPv4. */
   readonly host?: string
   readonly name: string
+  readonly fastLane?: FastLane
   readonly timeouts?: RequestTimeouts
 }): Promise<Listening> {
   const timeouts = options.timeouts ?? defaultTimeouts
-  const listener = getRequestListener(options.fetch, { errorHandler: refuseRequest })
+  const { fastLane } = options
+  const road = getRequestListener(options.fetch, { errorHandler: refuseRequest })
+  const listener = fastLane ? (incoming: IncomingMessage, outgoing: ServerResponse) => fastLane(incoming, outgoing) || road(incoming, outgoing) : road
   const server = createServer(
     {
       headersTimeout: timeouts.headers_ms,
@@ -113,7 +143,7 @@ export async function serve(options: {
     listener,
   )
   const silent = trackSilent(server)
-  server.on('clientError', refuseConnection)
+  server.on('clientError', connectionRefuser())
   // Node's own answers, a bare 417 and a closed connection, are not in the contract; RFC 9110 section 10.1.1 lets us ignore an unknown Expect.
   server.on('checkExpectation', listener)
   server.on('connect', (_request, socket) => endWith(socket, 'INVALID_REQUEST', 'Cannot take the request: CONNECT asks for a tunnel, and this is no proxy'))

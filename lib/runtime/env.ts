@@ -61,8 +61,12 @@ export const commonEnv = {
   SHUTDOWN_TIMEOUT_SECONDS: whole(1, 3600, 10).describe('How long SIGTERM and SIGINT drain at most'),
   LOG_LEVEL: z
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], { error: 'must be one of trace, debug, info, warn, error, fatal, silent' })
-    .default('info').describe('trace, debug, info, warn, error, fatal or silent'),
-  LOG_FORMAT: z.enum(['pretty', 'json'], { error: 'must be pretty or json' }).optional().describe('pretty or json; where unset, pretty on a terminal and json elsewhere'),
+    .default('info')
+    .describe('trace, debug, info, warn, error, fatal or silent'),
+  LOG_FORMAT: z
+    .enum(['pretty', 'json'], { error: 'must be pretty or json' })
+    .optional()
+    .describe('pretty or json; where unset, pretty on a terminal and json elsewhere'),
   ALLOWED_HOSTS: list().describe('Names, parted by commas, that a service without a key of its own answers to beside loopback'),
   MAX_CONFIG_BYTES: whole(1024, 64 * 1024 * 1024, 1024 * 1024).describe('How large a config may be; the same on controller, agents and workers'),
 }

@@ -19,6 +19,11 @@ function reportFailure(error: unknown): number {
     process.stderr.write(`[init] ${error.message}\n`)
     return error.exitCode
   }
+  if (error instanceof Error && 'syscall' in error && 'code' in error) {
+    // The file system or the network said no: the operator's to mend, and a stack tells him nothing.
+    process.stderr.write(`[init] Cannot start: ${error.message}; look at DATA_DIR, its permissions and the disk\n`)
+    return EXIT_CONFIG
+  }
   process.stderr.write(`[init] Cannot start: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
   return 70
 }

@@ -10,7 +10,7 @@ import { registerRoutes } from './routes/register.ts'
 /** The controller as a Hono app; needs no socket, so that tests call it by `app.request`. */
 export function createControllerApp(deps: ControllerDeps) {
   const app = createApp({ logger: deps.logger })
-  if (!deps.config.ownKey) app.use(refuseBrowsers({ allowedHosts: deps.config.allowedHosts }))
+  if (deps.origin) app.use(refuseBrowsers(deps.origin))
   app.use(apiKeyAuth({ keys: deps.keys, open: openPaths }))
   const routes = app.route('/', operatingRoutes(deps)).route('/', registerRoutes(deps)).route('/', configRoutes(deps))
   addDocs(app, {

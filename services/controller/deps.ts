@@ -1,4 +1,5 @@
 import { createKeyRing, type KeyRing } from '#lib/http/auth.ts'
+import { createOriginCheck, type OriginCheck } from '#lib/http/origin.ts'
 import { createLogger, type Logger } from '#lib/observe/logger.ts'
 import { type Clock, systemClock } from '#lib/runtime/clock.ts'
 import { migrationsFolder } from '#lib/runtime/paths.ts'
@@ -13,6 +14,8 @@ export interface ControllerDeps {
   readonly store: Store
   readonly feed: ConfigFeed
   readonly keys: KeyRing
+  /** Keeps web pages out while the key is the default one; undefined with a key of its own. */
+  readonly origin: OriginCheck | undefined
   readonly logger: Logger
   readonly clock: Clock
 }
@@ -27,5 +30,6 @@ export async function openControllerDeps(config: ControllerConfig, overrides: Pa
     overrides.logger ?? createLogger({ service: 'controller', level: config.logLevel, format: config.logFormat ?? (process.stdout.isTTY ? 'pretty' : 'json') })
   const store = overrides.store ?? openSqliteStore({ path: config.dbPath, migrations: migrationsFolder(), clock })
   const feed = overrides.feed ?? new ConfigFeed(await store.latest())
-  return { config, store, feed, keys: overrides.keys ?? createKeyRing([config.apiKey]), logger, clock }
+  const origin = config.ownKey ? undefined : createOriginCheck({ allowedHosts: config.allowedHosts })
+  return { config, store, feed, keys: overrides.keys ?? createKeyRing([config.apiKey]), origin, logger, clock }
 }

@@ -10,17 +10,19 @@ export interface Snapshot {
   /** The envelope's JSON up to the request id, and from behind it. */
   readonly head: string
   readonly tail: string
+  /** The bytes of both together. */
+  readonly bytes: number
+  /** Latin-1 where all of it is ASCII: Node writes that faster, and the bytes are the same. */
+  readonly encoding: 'latin1' | 'utf8'
 }
 
 /** Makes the snapshot of a version. */
 function snapshotOf(config: StoredConfig): Snapshot {
-  return {
-    config,
-    version: config.version,
-    etag: etagOf(config.version),
-    head: '{"request_id":"',
-    tail: `","status":200,"success":true,"message":"success","data":${JSON.stringify(config)}}`,
-  }
+  const head = '{"request_id":"'
+  const tail = `","status":200,"success":true,"message":"success","data":${JSON.stringify(config)}}`
+  const bytes = Buffer.byteLength(head) + Buffer.byteLength(tail)
+  const encoding = bytes === head.length + tail.length ? 'latin1' : 'utf8'
+  return { config, version: config.version, etag: etagOf(config.version), head, tail, bytes, encoding }
 }
 
 /** The latest config in memory, so that no read of it touches the database; followers watch it. */

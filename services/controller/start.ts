@@ -3,6 +3,7 @@ import type { RunningService } from '#lib/runtime/lifecycle.ts'
 import { createControllerApp } from './app.ts'
 import type { ControllerConfig } from './config.ts'
 import { type ControllerDeps, openControllerDeps } from './deps.ts'
+import { createFastLane } from './fast-lane.ts'
 
 /** A started controller. */
 export interface RunningController extends RunningService {
@@ -18,7 +19,13 @@ export async function startController(config: ControllerConfig, overrides?: Part
   const { logger, store, feed } = deps
   try {
     const app = createControllerApp(deps)
-    const listening = await serve({ fetch: app.fetch, port: config.port, name: 'controller', ...(config.host === undefined ? {} : { host: config.host }) })
+    const listening = await serve({
+      fetch: app.fetch,
+      fastLane: createFastLane(deps),
+      port: config.port,
+      name: 'controller',
+      ...(config.host === undefined ? {} : { host: config.host }),
+    })
     logger.info('http', `controller listening on ${listening.host} port ${listening.port}`, { host: listening.host, port: listening.port })
     if (!config.ownKey && config.host !== '127.0.0.1') {
       logger.warn('init', 'API_KEY is the default one and CONTROLLER_HOST opens this controller to others: set API_KEY to a key of your own')

@@ -1,5 +1,5 @@
 import type { Context } from 'hono'
-import { errorBody } from '#lib/contract/envelope.ts'
+import type { HeaderReader } from '#lib/http/auth.ts'
 import { ApiError } from '#lib/http/errors.ts'
 import { noneMatchHits } from '#lib/http/etag.ts'
 import { requestIdFrom } from '#lib/http/request-id.ts'
@@ -8,55 +8,67 @@ import type { ConfigFeed, Snapshot } from './feed.ts'
 
 /** What a reader says it holds: the headers of a conditional read. */
 interface Held {
-  readonly ifNoneMatch: string | undefined
-  readonly configId: string | undefined
+  readonly ifNoneMatch: string | null
+  readonly configId: string | null
 }
 
-/** The headers by which a reader says what it holds. */
-const heldBy = (c: Context): Held => ({ ifNoneMatch: c.req.header('If-None-Match'), configId: c.req.header('X-Config-Id') })
+/** What a reader says it holds, by its headers. */
+export const heldBy = (headers: HeaderReader): Held => ({ ifNoneMatch: headers.get('if-none-match'), configId: headers.get('x-config-id') })
 
 /** Whether the reader holds this very config: by version, and by id where it names one. */
 function holds(held: Held, snapshot: Snapshot): boolean {
-  if (held.ifNoneMatch === undefined || !noneMatchHits(held.ifNoneMatch, snapshot.version)) return false
-  return held.configId === undefined || held.configId === snapshot.config.id
+  if (held.ifNoneMatch === null || !noneMatchHits(held.ifNoneMatch, snapshot.version)) return false
+  return held.configId === null || held.configId === snapshot.config.id
+}
+
+/** An answer before it is one: for a Response, or for Node's own. */
+interface Answer {
+  readonly status: 200 | 304
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string | null
 }
 
 /**
- * The answer to a read of the latest config: 304 without a body where the reader holds it, 200 with it, 404
- * where there is none. Built around what the snapshot has ready: this is the route that whole fleets call.
+ * The answer to a read of the latest config: 304 without a body where the reader holds it, else 200 with it. Built
+ * around what the snapshot has ready: this is the route that whole fleets call.
  */
-function answerLatest(c: Context, snapshot: Snapshot | undefined, held: Held): Response {
-  const id = requestIdFrom(c.req.header('X-Request-Id'))
-  if (snapshot === undefined) {
-    return new Response(JSON.stringify(errorBody(id, 'NOT_FOUND', 'no config available')), {
-      status: 404,
-      headers: { 'Content-Type': 'application/json', 'Cache-Control': 'no-cache', 'X-Request-Id': id },
-    })
-  }
-  if (holds(held, snapshot)) {
-    return new Response(null, { status: 304, headers: { ETag: snapshot.etag, 'Cache-Control': 'no-cache', 'X-Request-Id': id } })
-  }
-  return new Response(snapshot.head + id + snapshot.tail, {
+export function latestAnswer(headers: HeaderReader, snapshot: Snapshot, held: Held): Answer {
+  const id = requestIdFrom(headers.get('x-request-id'))
+  if (holds(held, snapshot)) return { status: 304, headers: { ETag: snapshot.etag, 'Cache-Control': 'no-cache', 'X-Request-Id': id }, body: null }
+  return {
     status: 200,
-    headers: { 'Content-Type': 'application/json', ETag: snapshot.etag, 'Cache-Control': 'no-cache', 'X-Request-Id': id },
-  })
+    // A request id is ASCII.
+    headers: {
+      'Content-Type': 'application/json',
+      'Content-Length': String(snapshot.bytes + id.length),
+      ETag: snapshot.etag,
+      'Cache-Control': 'no-cache',
+      'X-Request-Id': id,
+    },
+    body: snapshot.head + id + snapshot.tail,
+  }
 }
 
-/** Reads the latest config. */
-export const readLatest = (c: Context, feed: ConfigFeed): Response => answerLatest(c, feed.current, heldBy(c))
+/** The same as a Response; 404 where there is no config. */
+function respondLatest(headers: HeaderReader, snapshot: Snapshot | undefined, held: Held): Response {
+  if (snapshot === undefined) throw new ApiError('NOT_FOUND', 'no config available', { headers: { 'Cache-Control': 'no-cache' } })
+  const { status, headers: own, body } = latestAnswer(headers, snapshot, held)
+  return new Response(body, { status, headers: own })
+}
 
 /**
  * Reads the latest config, holding the request while the reader has it already, or while there is none.
  * @param seconds how long to hold
- * @throws ApiError NOT_READY where the controller shuts down meanwhile
+ * @throws ApiError NOT_FOUND where there is none; NOT_READY where the controller shuts down meanwhile
  */
 export async function readWhenChanged(c: Context, feed: ConfigFeed, seconds: number): Promise<Response> {
-  const held = heldBy(c)
+  const { headers } = c.req.raw
+  const held = heldBy(headers)
   const { current } = feed
   const isNew = (snapshot: Snapshot) => !holds(held, snapshot)
-  if (seconds === 0 || (current !== undefined && isNew(current))) return answerLatest(c, current, held)
+  if (seconds === 0 || (current !== undefined && isNew(current))) return respondLatest(headers, current, held)
   const outcome = await waitForChange(feed.hub, isNew, { timeoutMs: seconds * 1000, signal: c.req.raw.signal })
   if (outcome.kind === 'closed')
     throw new ApiError('NOT_READY', 'The controller is shutting down; follow again in a moment', { headers: { 'Retry-After': '1', Connection: 'close' } })
-  return answerLatest(c, feed.current, held)
+  return respondLatest(headers, feed.current, held)
 }

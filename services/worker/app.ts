@@ -1,7 +1,7 @@
 import { createApp } from '#lib/http/app.ts'
 import { apiKeyAuth, createKeyRing, openPaths } from '#lib/http/auth.ts'
 import { addDocs } from '#lib/http/docs.ts'
-import { refuseBrowsers } from '#lib/http/origin.ts'
+import { createOriginCheck, refuseBrowsers } from '#lib/http/origin.ts'
 import type { WorkerDeps } from './deps.ts'
 import { configRoutes } from './routes/config.ts'
 import { hitRoutes } from './routes/hit.ts'
@@ -11,7 +11,7 @@ import { operatingRoutes } from './routes/operating.ts'
 export function createWorkerApp(deps: WorkerDeps) {
   const { apiKey, allowedHosts } = deps.config
   const app = createApp({ logger: deps.logger, refusesHead: ['/hit'] })
-  app.use(apiKey === undefined ? refuseBrowsers({ allowedHosts }) : apiKeyAuth({ keys: createKeyRing([apiKey]), open: openPaths }))
+  app.use(apiKey === undefined ? refuseBrowsers(createOriginCheck({ allowedHosts })) : apiKeyAuth({ keys: createKeyRing([apiKey]), open: openPaths }))
   const routes = app.route('/', operatingRoutes(deps)).route('/', configRoutes(deps)).route('/', hitRoutes(deps))
   addDocs(app, {
     title: 'Worker',

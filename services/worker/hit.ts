@@ -1,19 +1,15 @@
 import { type HitAccepted, type HitResult, isFinalStatus } from '#lib/contract/hit.ts'
+import { DataRequestSchema } from '#lib/contract/hit-request.ts'
 import { ApiError } from '#lib/http/errors.ts'
 import { QueueUnavailableError } from '#lib/queue/port.ts'
 import type { WorkerDeps } from './deps.ts'
 
-/** The `data.request` of a config: an object, or a string that holds one (a Go agent delivers strings). */
+/** The `data.request` of a config as the object it is or holds; it was checked when the config was taken. */
 function requestOf(value: unknown): Record<string, unknown> | undefined {
-  if (typeof value === 'string') {
-    try {
-      return requestOf(JSON.parse(value))
-    } catch {
-      return undefined
-    }
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
-  return { ...value }
+  if (value === undefined) return undefined
+  const parsed = DataRequestSchema.safeParse(value)
+  if (!parsed.success) throw new ApiError('ENQUEUE_FAILED', 'data.request cannot be used')
+  return parsed.data
 }
 
 /** Says of a queue that cannot be reached that nothing was accepted. */

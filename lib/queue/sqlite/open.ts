@@ -1,5 +1,6 @@
 import type { Logger } from '../../observe/logger.ts'
 import type { Clock } from '../../runtime/clock.ts'
+import { StartError } from '../../runtime/env.ts'
 import { lockFile } from '../../sqlite/lock.ts'
 import { isSqliteError, openDatabase, type SqliteDatabase } from '../../sqlite/open.ts'
 import type { HitQueue } from '../port.ts'
@@ -21,7 +22,7 @@ export interface SqliteHitQueueOptions {
  * Opens the hit queue of one worker in a SQLite file. What was running when an earlier process died is given
  * back at once.
  * @throws FileLockedError where another process has the file
- * @throws Error naming the file and what to do, where it is damaged, no database, or of a newer version. It is
+ * @throws StartError naming the file and what to do, where it is damaged, no database, or of a newer version. It is
  *   never set aside by itself: it holds hits that were promised.
  */
 export function openSqliteHitQueue({ path, logger, clock }: SqliteHitQueueOptions): HitQueue {
@@ -37,10 +38,9 @@ export function openSqliteHitQueue({ path, logger, clock }: SqliteHitQueueOption
     db?.close()
     lock.release()
     if (!isSqliteError(error)) throw error
-    throw new Error(
-      `Cannot open the hit queue ${JSON.stringify(path)}: ${error.message} (${error.code}). ` +
+    throw new StartError(
+      `Cannot start: cannot open the hit queue ${JSON.stringify(path)}: ${error.message} (${error.code}). ` +
         'Accepted hits may be inside, so it is left as it is. Check the disk and its permissions; a damaged file can be put back from a backup, or moved away to start with an empty queue',
-      { cause: error },
     )
   }
 }

@@ -1,3 +1,4 @@
+import { StartError } from '../../runtime/env.ts'
 import type { SqliteDatabase } from '../../sqlite/open.ts'
 
 /**
@@ -31,13 +32,13 @@ const steps: readonly string[] = [
 
 /**
  * Brings the file to the schema of today, in one transaction.
- * @throws Error where the file was written by a newer version than this
+ * @throws StartError where the file was written by a newer version than this
  */
 export function migrate(db: SqliteDatabase, path: string): void {
   db.transaction(() => {
     const version = Number(db.pragma('user_version', { simple: true }))
     if (version > steps.length) {
-      throw new Error(
+      throw new StartError(
         `Cannot open the hit queue ${JSON.stringify(path)}: its schema is version ${version}, this program knows up to ${steps.length}. Start the newer program, or use another file`,
       )
     }

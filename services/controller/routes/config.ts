@@ -1,5 +1,4 @@
 import { createRoute, z } from '@hono/zod-openapi'
-import { createMiddleware } from 'hono/factory'
 import { ConfigSchema, PublishRequestSchema, WaitQuerySchema } from '#lib/contract/config.ts'
 import { answer, bodyErrors, errorAnswer, jsonRequest, keyErrors } from '#lib/http/answers.ts'
 import { createRouter } from '#lib/http/app.ts'
@@ -10,7 +9,7 @@ import { ok } from '#lib/http/reply.ts'
 import type { ControllerDeps } from '../deps.ts'
 import { publishConfig } from '../publish.ts'
 import { storeAnswers } from '../store-errors.ts'
-import { readLatest, readWhenChanged } from '../watch.ts'
+import { readWhenChanged } from '../watch.ts'
 
 const etagHeader = { ETag: { description: 'The version, quoted.', schema: { type: 'string' as const, example: '"7"' } } }
 
@@ -52,16 +51,11 @@ export function configRoutes(deps: ControllerDeps) {
     },
   })
 
-  // A read that does not wait needs no validation: it is answered before the validators are reached.
-  const unconditional = createMiddleware(async function readNow(c, next) {
-    return c.req.url.includes('?') ? next() : readLatest(c, deps.feed)
-  })
   const latest = createRoute({
     method: 'get',
     path: '/config',
     tags: ['configs'],
     summary: 'The latest config, at once or when it changes',
-    middleware: [unconditional],
     request: { query: WaitQuerySchema, headers: readHeaders },
     responses: {
       200: { ...answer(200, 'The latest config.', ConfigSchema), headers: etagHeader },

@@ -1,0 +1,35 @@
+import { type KeyRing, presentedKey } from '#lib/http/auth.ts'
+import type { OriginCheck } from '#lib/http/origin.ts'
+import type { FastLane } from '#lib/http/serve.ts'
+import type { ConfigFeed } from './feed.ts'
+import { heldBy, latestAnswer } from './watch.ts'
+
+/**
+ * The fast lane for `GET /config` without a query: what whole fleets call, and what a poll costs. It makes the
+ * same checks by the same functions as the middleware, and answers only where all is well and there is a config;
+ * everything unusual takes the road through the routes, which say what is wrong. (Measured: 10 µs of CPU for the
+ * bare server, 15 µs through middleware and routes, see docs/performance.md.)
+ */
+export function createFastLane(deps: { readonly feed: ConfigFeed; readonly keys: KeyRing; readonly origin: OriginCheck | undefined }): FastLane {
+  const { feed, keys, origin } = deps
+  return (incoming, outgoing) => {
+    if (incoming.url !== '/config' || incoming.method !== 'GET') return false
+    const { current } = feed
+    const { headers: raw } = incoming
+    // Without a Host the routes decide; a header given twice comes joined, and is then no key and no version of ours.
+    if (current === undefined || raw.host === undefined) return false
+    const headers = {
+      get: (name: string): string | null => {
+        const value = raw[name]
+        return typeof value === 'string' ? value : null
+      },
+    }
+    if (origin?.(headers, '') !== undefined) return false
+    const key = presentedKey(headers)
+    if (key === undefined || !keys.accepts(key)) return false
+    const answer = latestAnswer(headers, current, heldBy(headers))
+    outgoing.writeHead(answer.status, answer.headers)
+    outgoing.end(answer.body, current.encoding)
+    return true
+  }
+}
