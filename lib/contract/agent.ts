@@ -36,7 +36,6 @@ export const RegisterResponseSchema = z
     id: 'RegisterResponse',
     example: { agent_id: '9a1f6c0e-5d0f-5f5b-8a51-7b1f2f0a9c55', status: 'active', poll_url: '/config', poll_interval_seconds: 30, capabilities: ['wait'] },
   })
-export type RegisterResponse = z.infer<typeof RegisterResponseSchema>
 
 /** A registration's answer as an agent reads it: a Go controller names no capabilities, a later one may name more. */
 export const ReceivedRegistrationSchema = z.object({

@@ -17,7 +17,7 @@ export interface ErrorInfo {
 export const errorTable = {
   INVALID_REQUEST: {
     status: 400,
-    what: 'A part of the request does not have the form the route needs. `error.details` names the path of each part and what was wanted. JSON that could not be stored exactly as it was sent is refused too: nested deeper than 64, a number that a double cannot hold, a key given twice, a `__proto__` key.',
+    what: 'A part of the request does not have the form the route needs. `error.details` names the path of each part and what was wanted. JSON that could not be stored exactly as it was sent is refused too: nested deeper than 64, a number that a double cannot hold, a key given twice, a `__proto__` key, half a surrogate pair.',
     fix: 'Correct the named parts and send the request again. Large numbers belong in strings.',
   },
   INVALID_VERSION: {

@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http'
 import type { Context } from 'hono'
 import { errorBody } from '../contract/envelope.ts'
 import type { ApiError } from './errors.ts'
@@ -23,8 +24,17 @@ export function ok<T, S extends 200 | 201 | 202>(c: Context, data: T, status: S,
   return c.json(body, status, { 'X-Request-Id': id, 'Cache-Control': 'no-store', ...headers })
 }
 
+/** The headers of an error's answer. */
+const errorHeaders = (id: string, error: ApiError) => ({ 'X-Request-Id': id, 'Cache-Control': 'no-store', ...error.headers })
+
+/** Writes an error as the envelope by Node's own response, where no Context is held. */
+export function writeError(outgoing: ServerResponse, id: string, error: ApiError): void {
+  outgoing.writeHead(error.status, { 'Content-Type': 'application/json', ...errorHeaders(id, error) })
+  outgoing.end(JSON.stringify(errorBody(id, error.code, error.message, error.details)))
+}
+
 /** Writes an error as the envelope with its headers. */
 export function errorResponse(c: Context, error: ApiError): Response {
   const id = requestId(c)
-  return c.json(errorBody(id, error.code, error.message, error.details), error.status, { 'X-Request-Id': id, 'Cache-Control': 'no-store', ...error.headers })
+  return c.json(errorBody(id, error.code, error.message, error.details), error.status, errorHeaders(id, error))
 }

@@ -5,7 +5,7 @@ import { pinoPretty } from './pretty.ts'
 export type LogPart = 'init' | 'http' | 'queue' | 'config' | 'enqueue' | 'processor' | 'bullmq' | 'embedded' | 'shutdown'
 
 /** Fields of a log line: plain values, never a key, a credential or a body. */
-export type LogFields = Readonly<Record<string, unknown>>
+export type LogFields = Readonly<Record<string, unknown>> & { readonly part?: never }
 
 /** Logs lines that begin with their part, `[http] listening …`. */
 export interface Logger {

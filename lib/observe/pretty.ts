@@ -1,9 +1,13 @@
+import { createRequire } from 'node:module'
 import { Writable } from 'node:stream'
 import type { DestinationStream } from 'pino'
-import pretty from 'pino-pretty'
 
-/** Lines for people: `09:00:00.123 INFO: controller [http] listening …`. Colours only on a terminal without NO_COLOR. */
+/**
+ * Lines for people: `09:00:00.123 INFO: controller [http] listening …`. Colours only on a terminal without NO_COLOR.
+ * The formatter is loaded here and not at the top: a service that logs JSON does not carry it in memory.
+ */
 export function pinoPretty(destination: DestinationStream): DestinationStream {
+  const pretty: typeof import('pino-pretty') = createRequire(import.meta.url)('pino-pretty')
   const sink = new Writable({
     decodeStrings: false,
     write: (line, _encoding, done) => {

@@ -7,7 +7,7 @@ import { waitForChange } from '#lib/watch/wait-for-change.ts'
 import type { ConfigFeed, Snapshot } from './feed.ts'
 
 /** What a reader says it holds: the headers of a conditional read. */
-interface Held {
+export interface Held {
   readonly ifNoneMatch: string | null
   readonly configId: string | null
 }
@@ -16,10 +16,14 @@ interface Held {
 export const heldBy = (headers: HeaderReader): Held => ({ ifNoneMatch: headers.get('if-none-match'), configId: headers.get('x-config-id') })
 
 /** Whether the reader holds this very config: by version, and by id where it names one. */
-function holds(held: Held, snapshot: Snapshot): boolean {
+export function holds(held: Held, snapshot: Snapshot): boolean {
   if (held.ifNoneMatch === null || !noneMatchHits(held.ifNoneMatch, snapshot.version)) return false
   return held.configId === null || held.configId === snapshot.config.id
 }
+
+/** What held requests are told when the controller stops. */
+export const shuttingDown = (): ApiError =>
+  new ApiError('NOT_READY', 'The controller is shutting down; follow again in a moment', { headers: { 'Retry-After': '1', Connection: 'close' } })
 
 /** An answer before it is one: for a Response, or for Node's own. */
 interface Answer {
@@ -68,7 +72,6 @@ export async function readWhenChanged(c: Context, feed: ConfigFeed, seconds: num
   const isNew = (snapshot: Snapshot) => !holds(held, snapshot)
   if (seconds === 0 || (current !== undefined && isNew(current))) return respondLatest(headers, current, held)
   const outcome = await waitForChange(feed.hub, isNew, { timeoutMs: seconds * 1000, signal: c.req.raw.signal })
-  if (outcome.kind === 'closed')
-    throw new ApiError('NOT_READY', 'The controller is shutting down; follow again in a moment', { headers: { 'Retry-After': '1', Connection: 'close' } })
+  if (outcome.kind === 'closed') throw shuttingDown()
   return respondLatest(headers, feed.current, held)
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { AgentStatusSchema } from '#lib/contract/agent.ts'
 import { type HitResult, HitResultSchema, isFinalStatus } from '#lib/contract/hit.ts'
+import { createAgentClient } from '#services/agent/client.ts'
 import { TestProcess } from './process.ts'
 
 /** Starts a service as a real process; its ports are the kernel's choice unless `env` says otherwise. */
@@ -38,7 +39,8 @@ export async function workerVersion(workerPort: number): Promise<number | undefi
 
 /** `/status` of an agent. */
 export async function agentStatus(agentPort: number) {
-  return AgentStatusSchema.parse((await answerOf(await fetch(`http://127.0.0.1:${agentPort}/status`))).data)
+  const answer = await createAgentClient(`http://127.0.0.1:${agentPort}`).status.$get()
+  return AgentStatusSchema.parse((await answer.json()).data)
 }
 
 /** Queues a hit; the status, and the task's id where it was accepted. */

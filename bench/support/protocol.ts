@@ -1,0 +1,80 @@
+import { z } from 'zod'
+
+/** Something that the bench asks of one of its own child processes: named, with its argument and its answer checked on arrival. */
+export interface Command<A extends z.ZodType, R extends z.ZodType> {
+  readonly name: string
+  readonly args: A
+  readonly answer: R
+}
+
+const command = <A extends z.ZodType, R extends z.ZodType>(name: string, args: A, answer: R): Command<A, R> => ({ name, args, answer })
+
+const nothing = z.object({})
+const count = z.number().int().nonnegative()
+const rate = z.object({ count, seconds: z.number().positive() })
+
+/** How many operations were done, and in how many seconds. */
+export type Rate = z.output<typeof rate>
+
+/** Listening on a port that the kernel chose. */
+const listening = z.object({ port: z.number() })
+
+/** children/load.ts: one round of a closed loop over kept-alive connections. */
+export const runLoad = command(
+  'run',
+  z.object({
+    port: z.number(),
+    /** The whole request as it goes over the wire. */
+    request: z.string(),
+    connections: z.number().int().positive(),
+    /** Ends after this time, or after this many requests. */
+    until: z.union([z.object({ ms: z.number().positive() }), z.object({ requests: z.number().int().positive() })]),
+    /** What each answer must be, or the round fails. */
+    expect: z.object({ status: z.number(), includes: z.string(), bodyBytes: z.number().optional() }),
+    /** Reads `"version":N` from each answer, and fails where they are not consecutive. */
+    versions: z.boolean().optional(),
+  }),
+  rate.extend({
+    /** Bodies of the first few answers. */
+    samples: z.array(z.string()),
+    lastVersion: z.number().optional(),
+  }),
+)
+
+/** children/bare-http.ts: serves one config like a hand-written server would. */
+export const bareListen = command('listen', z.object({ version: count, head: z.string(), tail: z.string() }), listening)
+export const bareWaiting = command('waiting', nothing, z.object({ waiting: count }))
+
+/** children/raw-inserts.ts: single committed inserts. */
+export const openInserts = command('open', z.object({ path: z.string(), row: z.enum(['config', 'hit']), json: z.string() }), nothing)
+export const runInserts = command('run', z.object({ ms: z.number().positive() }), rate)
+
+/** children/watchers.ts: many long polls from one process. */
+export const openWatchers = command('open', z.object({ port: z.number(), connections: z.number().int().positive() }), nothing)
+export const parkWatchers = command('park', z.object({ request: z.string() }), nothing)
+export const publishToWatchers = command(
+  'publish',
+  z.object({ request: z.string(), version: count }),
+  z.object({
+    /** From just before the publish was written to the last byte of each watcher's answer, sorted. */
+    latencies_ms: z.array(z.number().nonnegative()),
+  }),
+)
+
+/** children/queue-port.ts: our queue without HTTP. */
+export const openQueue = command(
+  'open',
+  z.discriminatedUnion('engine', [z.object({ engine: z.literal('redis'), port: z.number() }), z.object({ engine: z.literal('embedded'), path: z.string() })]),
+  nothing,
+)
+/** children/raw-bullmq.ts: BullMQ as its documentation shows it; with a target, also a worker and an HTTP front. */
+export const openRawQueue = command('open', z.object({ port: z.number() }), nothing)
+export const serveRawHits = command('serve', z.object({ port: z.number(), url: z.string(), concurrency: z.number().int().positive() }), listening)
+/** Of both: adds jobs, then counts them in the queue. */
+export const addJobs = command('add', z.object({ jobs: z.number().int().positive(), concurrency: z.number().int().positive() }), rate.extend({ queued: count }))
+
+/** children/target.ts: what hits go to. */
+export const listenTarget = command('listen', z.object({ body: z.string() }), listening)
+/** Requests are answered at once, or held until the next call of this; the count starts from 0. */
+export const resetTarget = command('reset', z.object({ hold: z.boolean() }), nothing)
+export const targetReached = command('reached', z.object({ count }), nothing)

@@ -1,0 +1,150 @@
+import { afterAll, describe, expect, it } from 'vitest'
+import type { z } from 'zod'
+import { RegisterResponseSchema } from '#lib/contract/agent.ts'
+import { ConfigSchema } from '#lib/contract/config.ts'
+import type { ErrorCode } from '#lib/contract/errors.ts'
+import { HealthSchema, ReadySchema } from '#lib/contract/health.ts'
+import { ApiError } from '#lib/http/errors.ts'
+import { type Store, StoreUnavailableError } from '#lib/store/port.ts'
+import { checkError, dataOf, errorOf, TestController, type TestRequest } from '#test/_support/controller.ts'
+import { rawRequest, requestBytes } from '#test/_support/raw-http.ts'
+import { operations } from './openapi.ts'
+
+/** A store that is away: each method rejects as the port says. */
+const awayStore: Store = (() => {
+  const away = async () => {
+    throw new StoreUnavailableError('the database refused: disk is full (SQLITE_FULL)')
+  }
+  return {
+    publish: away,
+    latest: async () => undefined,
+    byVersion: away,
+    registerAgent: away,
+    agent: away,
+    checkWritable: away,
+    [Symbol.asyncDispose]: async () => {},
+  }
+})()
+
+const agent = { hostname: 'web-01', ip_address: '10.0.0.7', port: 8081 }
+const config = { data: { url: 'https://example.com/ping' } }
+/** Pairs of operation and status that an answer was really seen for; the last test holds them against the document. */
+const seen = new Set<string>()
+
+interface Case {
+  readonly operation: string
+  readonly status: number
+  readonly path?: string
+  readonly request?: TestRequest
+  /** The schema of `data`, or the code of the error, or null where there is no body. */
+  readonly body: z.ZodType | ErrorCode | null
+  readonly name?: string
+  readonly open?: Parameters<typeof TestController.open>[0]
+  readonly published?: number
+  readonly before?: (controller: TestController) => void
+}
+
+const keyCases = (operation: string, request: TestRequest): Case[] => [
+  { operation, status: 401, request: { ...request, key: null }, body: 'UNAUTHORIZED' },
+  { operation, status: 403, request: { ...request, key: 'wrong' }, body: 'FORBIDDEN' },
+  {
+    operation,
+    status: 403,
+    request: { ...request, headers: { Origin: 'https://evil.example' } },
+    open: { env: { API_KEY: '' } },
+    body: 'FORBIDDEN_ORIGIN',
+    name: 'a page',
+  },
+]
+const bodyCases = (operation: string, limit: number): Case[] => [
+  { operation, status: 400, request: { method: 'POST', body: '{"data":' }, body: 'INVALID_REQUEST', name: 'broken JSON' },
+  { operation, status: 400, request: { body: [] }, body: 'INVALID_REQUEST', name: 'an array' },
+  { operation, status: 400, request: { body: {} }, body: 'INVALID_REQUEST', name: 'nothing in it' },
+  { operation, status: 400, request: { body: '{"__proto__":{}}' }, body: 'INVALID_REQUEST', name: '__proto__' },
+  { operation, status: 413, request: { body: `{"data":{"x":"${'x'.repeat(limit)}"}}` }, body: 'PAYLOAD_TOO_LARGE' },
+  { operation, status: 415, request: { body: '{}', headers: { 'Content-Type': 'text/plain' } }, body: 'UNSUPPORTED_MEDIA_TYPE' },
+]
+
+const cases: readonly Case[] = [
+  { operation: 'get /health', status: 200, request: { key: null }, body: HealthSchema },
+  { operation: 'get /ready', status: 200, request: { key: null }, body: ReadySchema },
+  { operation: 'get /ready', status: 503, request: { key: null }, open: { overrides: { store: awayStore } }, body: 'NOT_READY' },
+
+  { operation: 'post /register', status: 201, request: { body: agent }, body: RegisterResponseSchema },
+  { operation: 'post /register', status: 503, request: { body: agent }, open: { overrides: { store: awayStore } }, body: 'STORE_UNAVAILABLE' },
+  ...bodyCases('post /register', 65 * 1024),
+  ...keyCases('post /register', { body: agent }),
+
+  { operation: 'post /config', status: 201, request: { body: config }, body: ConfigSchema },
+  { operation: 'post /config', status: 412, request: { body: config, headers: { 'If-Match': '"7"' } }, published: 1, body: 'VERSION_CONFLICT' },
+  { operation: 'post /config', status: 503, request: { body: config }, open: { overrides: { store: awayStore } }, body: 'STORE_UNAVAILABLE' },
+  ...bodyCases('post /config', 1024 * 1024),
+  ...keyCases('post /config', { body: config }),
+
+  { operation: 'get /config', status: 200, published: 1, body: ConfigSchema },
+  { operation: 'get /config', status: 304, published: 1, request: { headers: { 'If-None-Match': '"1"' } }, body: null },
+  { operation: 'get /config', status: 400, path: '/config?wait=x', body: 'INVALID_REQUEST' },
+  { operation: 'get /config', status: 404, body: 'NOT_FOUND' },
+  { operation: 'get /config', status: 503, path: '/config?wait=60', before: ({ deps }) => deps.feed.hub.close(), body: 'NOT_READY' },
+  ...keyCases('get /config', {}),
+  // With a config to read there is a shorter way to it, which asks for the key by itself.
+  ...keyCases('get /config', {}).flatMap((one) => (one.open ? [] : [{ ...one, published: 1, name: 'a read of what is there' }])),
+
+  { operation: 'get /config/{version}', status: 200, path: '/config/1', published: 2, body: ConfigSchema },
+  { operation: 'get /config/{version}', status: 400, path: '/config/latest', body: 'INVALID_VERSION' },
+  { operation: 'get /config/{version}', status: 404, path: '/config/2', published: 1, body: 'NOT_FOUND' },
+  { operation: 'get /config/{version}', status: 503, path: '/config/1', open: { overrides: { store: awayStore } }, body: 'STORE_UNAVAILABLE' },
+  ...keyCases('get /config/{version}', {}).map((one) => ({ ...one, path: '/config/1' })),
+]
+
+describe('the controller answers', () => {
+  it.each(cases.map((one) => ({ ...one, title: `${one.operation}: ${one.status}${one.name ? ` to ${one.name}` : ''}` })))(
+    '$title',
+    async ({ operation, status, path, request, body, open, published = 0, before }) => {
+      await using controller = await TestController.open(open)
+      for (let i = 0; i < published; i++) await controller.publish({ i })
+      before?.(controller)
+      const held = controller.deps.feed.current?.version ?? 0
+      const response = await controller.request(path ?? operation.split(' ')[1] ?? '', request)
+      if (status === 503) expect(response.headers.get('Retry-After')).toMatch(/^\d+$/)
+      if (typeof body === 'string') await errorOf(response, status, body)
+      else if (body) await dataOf(response, status, body)
+      else expect([response.status, await response.text()]).toEqual([status, ''])
+      // Whatever was refused has changed nothing.
+      expect(controller.deps.feed.current?.version ?? 0).toBe(operation === 'post /config' && status === 201 ? held + 1 : held)
+      seen.add(`${operation} ${response.status}`)
+    },
+  )
+
+  it.each(['post /register', 'post /config'])('%s: 408 to a body that stops', async (operation) => {
+    await using controller = await TestController.open()
+    const { port } = await controller.listen({ headers_ms: 100, request_ms: 200 })
+    const path = operation.split(' ')[1] ?? ''
+    const answer = await rawRequest(
+      port,
+      requestBytes('POST', path, { headers: { 'X-API-Key': 'a-key-of-its-own', 'Content-Length': '100' }, body: '{"data":' }),
+    )
+    if (!answer) throw new Error('closed without an answer')
+    checkError(answer, 'REQUEST_TIMEOUT')
+    seen.add(`${operation} ${answer.status}`)
+  })
+
+  it('500 to what nobody foresaw, with nothing of the inside', async () => {
+    const broken: Store = {
+      ...awayStore,
+      publish: () => {
+        throw new TypeError('the secret inside')
+      },
+    }
+    await using controller = await TestController.open({ overrides: { store: broken } })
+    expect(JSON.stringify(await errorOf(await controller.request('/config', { body: config }), 500, 'INTERNAL'))).not.toContain('secret')
+    expect(new ApiError('INTERNAL', '').status).toBe(500)
+  })
+
+  afterAll(async () => {
+    await using controller = await TestController.open()
+    const documented = operations(controller.app).flatMap(({ name, statuses }) => statuses.map((status) => `${name} ${status}`))
+    // Both ways: what is documented was seen, and what was seen is documented.
+    expect([...seen].sort()).toEqual(documented.sort())
+  })
+})
