@@ -1,14 +1,20 @@
 import type { RunningService } from '#lib/runtime/lifecycle.ts'
 import { runUntilSignal } from '#lib/runtime/lifecycle.ts'
 
-/** What to try, printed once everything is there. */
-const banner = (ports: { readonly controller: number; readonly agent: number; readonly worker: number }): string => `
+/** Where this machine reaches a service of its own. */
+function localUrl(host: string | undefined, port: number): string {
+  const name = host === undefined || host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host
+  return `http://${name}:${port}`
+}
+
+/** What to try, printed once everything is there. A key of one's own is named, not shown. */
+const banner = (ports: { readonly controller: number; readonly agent: number; readonly worker: number }, key: string): string => `
   controller  http://localhost:${ports.controller}   API: http://localhost:${ports.controller}/docs
   agent       http://localhost:${ports.agent}/status
   worker      http://localhost:${ports.worker}   API: http://localhost:${ports.worker}/docs
 
   Publish a config, and hit its URL:
-    curl -s localhost:${ports.controller}/config -H 'X-API-Key: default-api-key' -H 'Content-Type: application/json' \\
+    curl -s localhost:${ports.controller}/config -H "X-API-Key: ${key}" -H 'Content-Type: application/json' \\
       -d '{"data": {"url": "http://localhost:${ports.controller}/health"}, "poll_interval_seconds": 30}'
     curl -s 'localhost:${ports.worker}/hit?wait=10'
 
@@ -34,19 +40,22 @@ await runUntilSignal(async (): Promise<RunningService> => {
     started.unshift(worker)
     const agent = await agentStart.startAgent({
       ...configs.agent,
-      // Where the kernel chose the ports, the agent is told which.
-      ...(configs.controller.port === 0 ? { controllerUrl: `http://127.0.0.1:${controller.port}` } : {}),
-      ...(configs.worker.port === 0 ? { workerUrl: `http://127.0.0.1:${worker.port}` } : {}),
+      // Unless somebody said otherwise, its controller and worker are those of this process, on whatever port.
+      ...(configs.agent.said.controllerUrl ? {} : { controllerUrl: localUrl(configs.controller.host, controller.port) }),
+      ...(configs.agent.said.workerUrl ? {} : { workerUrl: localUrl(configs.worker.host, worker.port) }),
     })
     started.unshift(agent)
     if (process.stdout.isTTY || configs.controller.logFormat === 'pretty')
-      process.stdout.write(banner({ controller: controller.port, agent: agent.port, worker: worker.port }))
+      process.stdout.write(
+        banner({ controller: controller.port, agent: agent.port, worker: worker.port }, configs.controller.ownKey ? '$API_KEY' : configs.controller.apiKey),
+      )
     return {
       logger: controller.logger,
       shutdownTimeoutSeconds: configs.controller.shutdownTimeoutSeconds,
-      // The agent first, so that it does not report the others as gone; the hits end before the controller goes.
+      // All at once, so that none takes another's time, and held requests are answered at the signal.
       stop: async (signal) => {
-        for (const service of started) await service.stop(signal)
+        const ended = await Promise.allSettled([agent.stop(signal), worker.stop(signal), controller.stop(signal)])
+        for (const end of ended) if (end.status === 'rejected') throw end.reason
       },
     }
   } catch (error) {

@@ -24,7 +24,9 @@ export function urlProblem(value: unknown): string | undefined {
   if (typeof value !== 'string') return `${wanted}, got ${value === null ? 'null' : typeof value}`
   if (!URL.canParse(value)) return `${wanted}, got ${JSON.stringify(value.slice(0, 200))}`
   const url = new URL(value)
-  if (!/^https?:\/\//i.test(value)) return `${wanted}, got ${JSON.stringify(value.slice(0, 200))}`
+  // Without control characters and an empty host: Go's clients refuse what the URL standard mends.
+  if (!/^https?:\/\/[^/\\?#\s]/i.test(value) || /[\p{Cc}]/u.test(value) || value !== value.trim())
+    return `${wanted}, got ${JSON.stringify(value.slice(0, 200))}`
   if (url.username || url.password) return `${wanted}: everybody who may read the config would read them`
   return undefined
 }

@@ -58,7 +58,7 @@ export const errorTable = {
   STALE_VERSION: {
     status: 409,
     what: 'A config was sent to the worker with `?if_newer=true`, and the worker had accepted a newer version that way.',
-    fix: 'Nothing, where this is a late retry. To set an older version on purpose, send it without `if_newer`.',
+    fix: 'Nothing, where this is a late retry. To go back on purpose and count from there, send it with `if_newer=false`; to set it once and count on as before, without `if_newer`.',
   },
   VERSION_CONFLICT: {
     status: 412,
@@ -97,8 +97,8 @@ export const errorTable = {
   },
   QUEUE_UNAVAILABLE: {
     status: 503,
-    what: 'The hit was not accepted, since the queue cannot be reached or cannot write. Nothing was queued.',
-    fix: 'Try again after `Retry-After` seconds. `/health` of the worker says what is wrong: is Redis up, is the disk full?',
+    what: 'The hit was not accepted, since the queue cannot be reached or cannot write. The message says which: nothing was queued, or the reply is missing and the hit may have been queued.',
+    fix: 'Try again after `Retry-After` seconds, with the same `Idempotency-Key`: it makes a retry safe where the hit may have been queued. `/health` of the worker says what is wrong: is Redis up, is the disk full?',
   },
   STORE_UNAVAILABLE: {
     status: 503,

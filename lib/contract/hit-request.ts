@@ -31,9 +31,13 @@ const headerName = z
   .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$/, { error: 'expected a header name: letters, digits and hyphens' })
   .refine((name) => !reservedHeaders.has(name.toLowerCase()), { error: 'this header is set by the worker itself and cannot be given' })
 
-const headerValue = z
-  .string({ error: 'expected a string' })
-  .regex(/^[\t\x20-\x7e\x80-\xff]*$/, { error: 'expected a header value: no line breaks or control characters' })
+/** Refuses what looks like a reference: sent literally, it would reach the target in a credential's place. */
+const noReference = (text: z.ZodString) =>
+  text.refine((value) => !value.includes('${secret:'), { error: 'expected the value itself: this worker replaces no references to secrets' })
+
+const headerValue = noReference(
+  z.string({ error: 'expected a string' }).regex(/^[\t\x20-\x7e\x80-\xff]*$/, { error: 'expected a header value: no line breaks or control characters' }),
+)
 
 const redirectsWanted = `expected a whole number from 0 to ${MAX_HIT_REDIRECTS}, or a boolean`
 
@@ -45,8 +49,15 @@ export const HitRequestSchema = z
       .toUpperCase()
       .pipe(z.enum(hitMethods, { error: `expected one of ${hitMethods.join(', ')}` }))
       .default('GET'),
-    headers: z.record(headerName, headerValue).default({}),
-    body: z.string({ error: 'expected a string; write JSON as a string' }).optional(),
+    headers: z
+      .record(z.string(), headerValue, { error: 'expected an object of header names and values' })
+      .superRefine((headers, context) => {
+        for (const name of Object.keys(headers)) {
+          for (const { message } of headerName.safeParse(name).error?.issues ?? []) context.addIssue({ code: 'custom', path: [name], message })
+        }
+      })
+      .default({}),
+    body: noReference(z.string({ error: 'expected a string; write JSON as a string' })).optional(),
     timeout_seconds: z
       .number({ error: 'expected a number of seconds' })
       .positive({ error: 'expected more than 0 seconds' })

@@ -1,7 +1,7 @@
 import type { Context, MiddlewareHandler } from 'hono'
 import { createMiddleware } from 'hono/factory'
+import { parseStrictJson, StrictJsonError } from '../contract/strict-json.ts'
 import { ApiError, invalidPart } from './errors.ts'
-import { parseStrictJson, StrictJsonError } from './strict-json.ts'
 
 /** `application/json`, `application/anything+json`, with UTF-8 where a charset is named (RFC 8259 section 8.1). */
 const jsonType = /^application\/(?:[a-z0-9!#$&^_.+-]+\+)?json\s*(?:;\s*(?:charset\s*=\s*"?(?:utf-8|us-ascii)"?\s*)?)*$/i

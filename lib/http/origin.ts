@@ -55,9 +55,13 @@ export function createOriginCheck(options: { readonly allowedHosts: readonly str
   }
 }
 
-/** Refuses what the check refuses. */
+/** What probes ask, by whatever address they have (a pod's): no effect, and nothing to hide. */
+const probes = new Set(['/health', '/ready', '/metrics'])
+
+/** Refuses what the check refuses; probes are let through. */
 export function refuseBrowsers(check: OriginCheck): MiddlewareHandler {
   return createMiddleware(async function noForeignPages(c, next) {
+    if (c.req.method === 'GET' && probes.has(c.req.path)) return next()
     const problem = check(c.req.raw.headers, c.req.url)
     if (problem !== undefined) throw new ApiError('FORBIDDEN_ORIGIN', problem)
     return next()

@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import { ENVELOPE_BYTES } from '../contract/config.ts'
+import { retryAfterMs } from './retry-after.ts'
 
 /** A peer could not be asked, or answered with something other than what was wanted. The message is for people. */
 export class PeerError extends Error {
@@ -13,13 +14,6 @@ export class PeerError extends Error {
     this.status = options.status
     this.retryAfterMs = options.retryAfterMs
   }
-}
-
-/** Retry-After in ms (RFC 9110 section 10.2.3: seconds or a date), at most an hour; undefined where it says nothing usable. */
-export function retryAfterMs(header: string | null, now: number): number | undefined {
-  if (header === null) return undefined
-  const ms = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - now
-  return Number.isFinite(ms) && ms >= 0 ? Math.min(ms, 3_600_000) : undefined
 }
 
 /** Reads a body up to a limit: a peer that sends without end must not fill the memory. */

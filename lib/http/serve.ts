@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { getRequestListener } from '@hono/node-server'
+import { getRequestListener, RequestError } from '@hono/node-server'
 import { errorBody } from '../contract/envelope.ts'
 import { type ErrorCode, errorTable } from '../contract/errors.ts'
 import { StartError } from '../runtime/env.ts'
@@ -77,10 +77,13 @@ function endWith(socket: Duplex, code: ErrorCode, message: string): void {
   socket.end(head + body)
 }
 
-/** The answer to a request that is HTTP but no request of ours: a Host or target that makes no URL. */
-function refuseRequest(): Response {
-  const body = errorBody(requestIdFrom(null), 'INVALID_REQUEST', 'Cannot take the request: its Host header or target does not make a valid URL')
-  return Response.json(body, { status: 400, headers: { 'X-Request-Id': body.request_id } })
+/** The answer to what never reached the app: a Host or target that makes no URL, or a fault of ours. */
+function refuseRequest(error: unknown): Response {
+  const body =
+    error instanceof RequestError
+      ? errorBody(requestIdFrom(null), 'INVALID_REQUEST', 'Cannot take the request: its Host header or target does not make a valid URL')
+      : errorBody(requestIdFrom(null), 'INTERNAL', 'Something unforeseen happened before the request reached the service')
+  return Response.json(body, { status: body.status, headers: { 'X-Request-Id': body.request_id } })
 }
 
 /** The connections on which no byte has come yet: Node counts them as busy until its headers timeout. */

@@ -1,5 +1,5 @@
-import type { HitResult } from '../contract/hit.ts'
-import { isFinal } from './final-result.ts'
+import { type HitResult, isFinalStatus } from '../contract/hit.ts'
+import { isTaskId } from './stored-job.ts'
 
 type Wake = (result: HitResult | undefined) => void
 
@@ -25,9 +25,11 @@ export class EndWaiters {
   /**
    * Waits until the task is final or the signal aborts.
    * @param find asked at the start (after listening, so that an end in between is not missed) and at an abort
-   * @returns what is known then; undefined at once for a task that is not known
+   * @returns what is known then; undefined at once for a task that is not known, or cannot be one
    */
   async wait(taskId: string, signal: AbortSignal, find: (taskId: string) => Promise<HitResult | undefined>): Promise<HitResult | undefined> {
+    // Before it is listed: what is listed is looked for in the store.
+    if (!isTaskId(taskId)) return undefined
     const { promise, resolve } = Promise.withResolvers<HitResult | undefined>()
     const onAbort = () => resolve(undefined)
     const wakes = this.#waiting.get(taskId) ?? new Set<Wake>()
@@ -35,7 +37,7 @@ export class EndWaiters {
     signal.addEventListener('abort', onAbort, { once: true })
     try {
       const found = await find(taskId)
-      if (signal.aborted || found === undefined || isFinal(found)) return found
+      if (signal.aborted || found === undefined || isFinalStatus(found.status)) return found
       return (await promise) ?? (await find(taskId))
     } finally {
       signal.removeEventListener('abort', onAbort)

@@ -31,9 +31,6 @@ export function unfinishedResult(job: HitJob, started: boolean, attempts: number
   }
 }
 
-/** Whether a result is final, or still moves. */
-export const isFinal = (result: HitResult): boolean => result.status === 'completed' || result.status === 'failed'
-
 /** How a hit ends that took its worker down {@link MAX_CRASHES} times. */
 export const crashedOutcome: HitOutcomeResult = failedResult(
   'internal',

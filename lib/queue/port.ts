@@ -23,7 +23,7 @@ export type HitOutcomeResult = Omit<HitResult, 'task_id' | 'attempts' | 'config_
 export type AttemptOutcome =
   /** Final: the result is stored for an hour and the job ends. */
   | { readonly kind: 'final'; readonly result: HitOutcomeResult }
-  /** Charged as an attempt and run again after `delay_ms`. The code above the port counts: it says `final` when no attempt is left. */
+  /** Charged as an attempt and run again after `delay_ms`, at most {@link MAX_RETRY_DELAY_MS}. The code above the port counts: it says `final` when no attempt is left. */
   | { readonly kind: 'retry'; readonly delay_ms: number }
   /** Given back uncharged, to run again after `delay_ms`: drained, or its destination is full. */
   | { readonly kind: 'release'; readonly delay_ms: number }
@@ -50,9 +50,23 @@ export interface QueueHealth {
   readonly counts?: { readonly queued: number; readonly active: number; readonly delayed: number }
 }
 
-/** The queue could not be reached or written within a second: nothing was accepted, or nothing is known. */
+/**
+ * What became of the hit that an enqueue was refused for. `refused`: certainly nothing was queued (not connected,
+ * or the store said no). `unknown`: the store's answer is missing, so the hit may have been queued, and may still run.
+ */
+export type Unqueued = 'refused' | 'unknown'
+
+/** The queue could not be reached or written within about a second. */
 export class QueueUnavailableError extends Error {
   override readonly name = 'QueueUnavailableError'
+  /** Of an enqueue; reads, which queue nothing, say `refused`. */
+  readonly outcome: Unqueued
+
+  /** @param message names the store, and what it said */
+  constructor(message: string, outcome: Unqueued, options?: ErrorOptions) {
+    super(message, options)
+    this.outcome = outcome
+  }
 }
 
 /** How long a result, and the idempotency key that led to it, is kept after the end of its task. */
@@ -60,6 +74,12 @@ export const RESULT_TTL_SECONDS = 3600
 
 /** A hit whose worker died this many times ends `failed` with class `internal`: a hit that kills its worker must not do so for ever. */
 export const MAX_CRASHES = 6
+
+/**
+ * The longest delay of a retry, in ms: five minutes and the jitter on top. A hit that is due later than this from
+ * now was put back by a clock that was ahead.
+ */
+export const MAX_RETRY_DELAY_MS = 360_000
 
 /** How long a lease lives without being renewed; a killed worker's hit is run again within three of these. */
 export const LEASE_MS = 5000
@@ -79,12 +99,14 @@ export interface HitQueue extends AsyncDisposable {
    * write is synced; Redis: as far as its `appendfsync` promises).
    * @param options.idempotencyKey the same key gives the same task, until an hour after that task's end
    * @returns the id of the task: the job's own, or the first one's where the key was seen before
+   * @throws QueueUnavailableError whose `outcome` says whether the hit may have been queued all the same
    */
   enqueue(job: HitJob, options?: { readonly idempotencyKey?: string }): Promise<{ readonly task_id: string; readonly duplicate: boolean }>
 
   /**
    * Looks a task up: the result, else the job, else the result again (a job may end in between).
-   * @returns undefined for a task that never was or whose hour is over
+   * @returns undefined for a task that never was or whose hour is over; for what is no UUID without asking the
+   *   store, which keeps other things under such names
    */
   find(taskId: string): Promise<HitResult | undefined>
 

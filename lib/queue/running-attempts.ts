@@ -37,11 +37,6 @@ export class RunningAttempts {
     this.#options = options
   }
 
-  /** Attempts that run, those included whose outcome is being written. */
-  get size(): number {
-    return this.#running.size
-  }
-
   /** Whether no attempt may begin any more. */
   get draining(): boolean {
     return this.#draining

@@ -18,5 +18,8 @@ export const parseJob = (json: string): HitJob => HitJobSchema.parse(JSON.parse(
 /** @throws ZodError or SyntaxError where the text is no result */
 export const parseResult = (json: string): HitResult => HitResultSchema.parse(JSON.parse(json))
 
+/** Whether this can be the id of a task: all are UUIDs. Anything else must not become part of a key in a store. */
+export const isTaskId = (text: string): boolean => /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)
+
 /** What is stored of an Idempotency-Key: its SHA-256, so that any key has one length, and is not readable in the store. */
 export const digestKey = (idempotencyKey: string): string => createHash('sha256').update(idempotencyKey).digest('hex')

@@ -1,6 +1,8 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { closeSync, fsyncSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { StartError } from './env.ts'
+import { ensureFolder } from './folder.ts'
 
 const digest = (text: string): string => createHash('sha256').update(text).digest('hex')
 
@@ -18,7 +20,7 @@ export type StoredValue =
  */
 export function writeAtomically(path: string, value: unknown): void {
   const text = JSON.stringify(value)
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  ensureFolder(dirname(path))
   const temporary = `${path}.${process.pid}.${randomUUID().slice(0, 8)}.tmp`
   try {
     const file = openSync(temporary, 'wx', 0o600)
@@ -52,10 +54,18 @@ function syncFolder(path: string): void {
   }
 }
 
+/** Removes what a process that was killed in the middle of a write left beside the file. */
+function sweepLeftovers(path: string): void {
+  const folder = dirname(path)
+  for (const name of readdirSync(folder)) {
+    if (name.startsWith(`${basename(path)}.`) && name.endsWith('.tmp')) rmSync(join(folder, name), { force: true })
+  }
+}
+
 /**
  * Reads what {@link writeAtomically} wrote. A damaged file is moved aside, so that the next write does not
  * destroy what may still be looked at.
- * @throws the file system's error where the file is there and cannot be read
+ * @throws StartError where the file is there and cannot be read
  */
 export function readStored(path: string): StoredValue {
   let text: string
@@ -63,8 +73,11 @@ export function readStored(path: string): StoredValue {
     text = readFileSync(path, 'utf8')
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return { kind: 'none' }
-    throw error
+    throw new StartError(
+      `Cannot start: cannot read ${JSON.stringify(path)} (${error instanceof Error ? error.message : String(error)}); look at DATA_DIR and its permissions`,
+    )
   }
+  sweepLeftovers(path)
   const end = text.indexOf('\n')
   const body = text.slice(end + 1).replace(/\n$/, '')
   if (end === -1 || digest(body) !== text.slice(0, end)) return setAside(path, 'its checksum does not match its content')

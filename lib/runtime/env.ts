@@ -36,7 +36,9 @@ export const wholeOptional = (min: number, max: number) => wholeNumber(min, max)
 export const serviceUrl = (fallback: string) =>
   z
     .string()
-    .refine((value) => URL.canParse(value) && /^https?:\/\/[^/?#@]+\/?$/i.test(value), { error: 'must be a URL like http://host:6001' })
+    .refine((value) => URL.canParse(value) && /^https?:\/\/[^/?#@]+\/?$/i.test(value), {
+      error: 'must be a URL like http://host:6001, without credentials and path',
+    })
     .transform((value) => value.replace(/\/+$/, ''))
     .default(fallback)
 
@@ -67,7 +69,9 @@ export const commonEnv = {
     .enum(['pretty', 'json'], { error: 'must be pretty or json' })
     .optional()
     .describe('pretty or json; where unset, pretty on a terminal and json elsewhere'),
-  ALLOWED_HOSTS: list().describe('Names, parted by commas, that a service without a key of its own answers to beside loopback'),
+  ALLOWED_HOSTS: list()
+    .refine((names) => names.every((name) => /^[\w.:-]+$/.test(name)), { error: 'must be host names parted by commas, without http:// and port' })
+    .describe('Names, parted by commas, that a service without a key of its own answers to beside loopback'),
   MAX_CONFIG_BYTES: whole(1024, 64 * 1024 * 1024, 1024 * 1024).describe('How large a config may be; the same on controller, agents and workers'),
 }
 
@@ -85,8 +89,9 @@ export function parseEnv<T extends z.ZodObject>(schema: T, environment: Environm
   if (parsed.success) return parsed.data
   const problems = parsed.error.issues.map((issue) => {
     const name = String(issue.path[0])
-    const shown = secret.test(name) ? 'its value' : JSON.stringify(present[name])
-    return `${name} ${issue.message}, not ${shown}`
+    // A URL with credentials is refused for them: they are not repeated here.
+    const shown = JSON.stringify(present[name]?.replace(/\/\/[^/@]*@/, '//…@'))
+    return `${name} ${issue.message}, ${secret.test(name) ? 'and its value is not shown here' : `not ${shown}`}`
   })
   throw new StartError(`Cannot start: ${problems.join('; ')}`)
 }

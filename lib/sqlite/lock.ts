@@ -1,9 +1,10 @@
-import { existsSync, mkdirSync, realpathSync } from 'node:fs'
+import { existsSync, realpathSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import Database from 'better-sqlite3'
 import { z } from 'zod'
 import { StartError } from '../runtime/env.ts'
+import { ensureFolder } from '../runtime/folder.ts'
 
 /** Who holds a file: written for the process that meets the lock. */
 const HolderSchema = z.object({ pid: z.number(), host: z.string(), service: z.string(), since: z.string() })
@@ -26,7 +27,7 @@ export interface FileLock {
 
 /** The file that a lock beside `path` lives in; links lead to the same one. */
 function lockPath(path: string): string {
-  mkdirSync(dirname(path), { recursive: true })
+  ensureFolder(dirname(path))
   const real = existsSync(path) ? realpathSync(path) : join(realpathSync(dirname(path)), basename(path))
   return `${real}.lock`
 }

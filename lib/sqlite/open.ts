@@ -1,6 +1,6 @@
-import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
+import { ensureFolder } from '../runtime/folder.ts'
 
 /** An open database; the one type of better-sqlite3 that adapters pass around. */
 export type SqliteDatabase = Database.Database
@@ -13,7 +13,7 @@ export type SqliteDatabase = Database.Database
  * @throws SqliteError where the file is no database, or may not be written
  */
 export function openDatabase(path: string): SqliteDatabase {
-  mkdirSync(dirname(path), { recursive: true })
+  ensureFolder(dirname(path))
   const db = new Database(path, { timeout: 5000 })
   try {
     db.pragma('journal_mode = WAL')

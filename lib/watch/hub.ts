@@ -1,5 +1,11 @@
-/** How many watchers are woken before the event loop gets a turn: ten thousand at once would hold it up. */
-const SLICE = 512
+/**
+ * How long watchers are woken before the event loop gets a turn, in ms: ten thousand at once would hold it up. A
+ * turn costs those who still wait what the woken ones ask next (a thousand woken in one go: the last after 20 ms;
+ * in two: after 30).
+ */
+const SLICE_MS = 20
+/** How many are woken between two looks at the clock. */
+const STRIDE = 64
 
 /** Called with the value that is new, or with undefined when the hub closes; must not throw and must not block. */
 export type Watcher<T> = (value: T | undefined) => void
@@ -13,12 +19,20 @@ export class ChangeHub<T> {
   #current: T | undefined
   #watchers = new Set<Watcher<T>>()
   #queue: Watcher<T>[] = []
+  /** How many of the queue have been woken. */
+  #woken = 0
   #draining = false
   #closed = false
 
-  /** @param initial the value at the start, where there is one */
-  constructor(initial?: T) {
+  readonly #onError: (error: unknown) => void
+
+  /**
+   * @param initial the value at the start, where there is one
+   * @param onError told of a watcher that threw, which is a fault of ours
+   */
+  constructor(initial?: T, onError: (error: unknown) => void = () => {}) {
     this.#current = initial
+    this.#onError = onError
   }
 
   /** The newest value; undefined before the first. */
@@ -36,6 +50,7 @@ export class ChangeHub<T> {
     this.#current = value
     // Those that were not reached yet get the newer value in this round.
     this.#queue = [...this.#watchers]
+    this.#woken = 0
     if (!this.#draining) {
       this.#draining = true
       this.#drain()
@@ -63,15 +78,34 @@ export class ChangeHub<T> {
     this.#closed = true
     const watchers = [...this.#watchers]
     this.#watchers.clear()
-    for (const watcher of watchers) watcher(undefined)
+    for (const watcher of watchers) this.#call(watcher, undefined)
+  }
+
+  /** Calls one watcher. One that throws is dropped: it must not keep the news from those behind it. */
+  #call(watcher: Watcher<T>, value: T | undefined): void {
+    try {
+      watcher(value)
+    } catch (error) {
+      this.#watchers.delete(watcher)
+      this.#onError(error)
+    }
   }
 
   #drain(): void {
     const value = this.#current
-    for (const watcher of this.#queue.splice(0, SLICE)) {
-      if (value !== undefined && this.#watchers.has(watcher)) watcher(value)
+    const deadline = performance.now() + SLICE_MS
+    while (this.#woken < this.#queue.length) {
+      for (const watcher of this.#queue.slice(this.#woken, this.#woken + STRIDE)) {
+        if (value !== undefined && this.#watchers.has(watcher)) this.#call(watcher, value)
+      }
+      this.#woken += STRIDE
+      if (performance.now() >= deadline) break
     }
-    if (this.#queue.length > 0) setImmediate(() => this.#drain())
-    else this.#draining = false
+    if (this.#woken < this.#queue.length) {
+      setImmediate(() => this.#drain())
+      return
+    }
+    this.#draining = false
+    this.#queue = []
   }
 }

@@ -26,6 +26,8 @@ export function loadAgentConfig(environment: Environment = process.env) {
     ip: env.AGENT_IP,
     controllerUrl: env.CONTROLLER_URL,
     workerUrl: env.WORKER_URL,
+    /** Which of the two were said, and not taken by default. */
+    said: { controllerUrl: Boolean(environment.CONTROLLER_URL), workerUrl: Boolean(environment.WORKER_URL) },
     apiKey: env.API_KEY,
     workerApiKey: env.WORKER_API_KEY,
     pollIntervalSeconds: env.POLL_INTERVAL_SECONDS,

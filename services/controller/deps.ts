@@ -20,6 +20,16 @@ export interface ControllerDeps {
   readonly clock: Clock
 }
 
+/** Reads the latest config into a feed; a store that cannot even be read is closed again, and its lock given back. */
+async function openFeed(store: Store, logger: Logger): Promise<ConfigFeed> {
+  try {
+    return new ConfigFeed(await store.latest(), (error) => logger.error('http', 'a watcher failed and was dropped', { err: error }))
+  } catch (error) {
+    await store[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
 /**
  * Opens everything the controller needs.
  * @param overrides what a test brings itself
@@ -29,7 +39,7 @@ export async function openControllerDeps(config: ControllerConfig, overrides: Pa
   const logger =
     overrides.logger ?? createLogger({ service: 'controller', level: config.logLevel, format: config.logFormat ?? (process.stdout.isTTY ? 'pretty' : 'json') })
   const store = overrides.store ?? openSqliteStore({ path: config.dbPath, migrations: migrationsFolder(), clock })
-  const feed = overrides.feed ?? new ConfigFeed(await store.latest())
+  const feed = overrides.feed ?? (await openFeed(store, logger))
   const origin = config.ownKey ? undefined : createOriginCheck({ allowedHosts: config.allowedHosts })
   return { config, store, feed, keys: overrides.keys ?? createKeyRing([config.apiKey]), origin, logger, clock }
 }

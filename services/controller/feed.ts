@@ -29,9 +29,14 @@ function snapshotOf(config: StoredConfig): Snapshot {
 export class ConfigFeed {
   readonly hub: ChangeHub<Snapshot>
 
-  /** @param latest what the store holds at the start */
-  constructor(latest: StoredConfig | undefined) {
-    this.hub = new ChangeHub(latest && snapshotOf(latest))
+  #announced: StoredConfig | undefined
+
+  /**
+   * @param latest what the store holds at the start
+   * @param onError told of a watcher that threw
+   */
+  constructor(latest: StoredConfig | undefined, onError?: (error: unknown) => void) {
+    this.hub = new ChangeHub(latest && snapshotOf(latest), onError)
   }
 
   /** The snapshot of the latest version; undefined before the first publish. */
@@ -39,8 +44,19 @@ export class ConfigFeed {
     return this.hub.current
   }
 
-  /** Announces a committed version. Of several committed together only the newest is announced. */
+  /**
+   * Announces a committed version. Versions committed together are told to their publishers in one turn, and only
+   * the newest of them is announced: followers go to it directly.
+   */
   announce(config: StoredConfig): void {
-    if (config.version > (this.current?.version ?? 0)) this.hub.publish(snapshotOf(config))
+    const waiting = this.#announced
+    if (config.version <= (waiting?.version ?? this.current?.version ?? 0)) return
+    this.#announced = config
+    if (waiting) return
+    queueMicrotask(() => {
+      const newest = this.#announced
+      this.#announced = undefined
+      if (newest) this.hub.publish(snapshotOf(newest))
+    })
   }
 }

@@ -1,3 +1,4 @@
+import { isLoopbackHost } from '#lib/http/origin.ts'
 import { serve } from '#lib/http/serve.ts'
 import type { RunningService } from '#lib/runtime/lifecycle.ts'
 import { createControllerApp } from './app.ts'
@@ -27,7 +28,7 @@ export async function startController(config: ControllerConfig, overrides?: Part
       ...(config.host === undefined ? {} : { host: config.host }),
     })
     logger.info('http', `controller listening on ${listening.host} port ${listening.port}`, { host: listening.host, port: listening.port })
-    if (!config.ownKey && config.host !== '127.0.0.1') {
+    if (!config.ownKey && !isLoopbackHost(config.host ?? '')) {
       logger.warn('init', 'API_KEY is the default one and CONTROLLER_HOST opens this controller to others: set API_KEY to a key of your own')
     }
     return {

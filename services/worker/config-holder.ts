@@ -1,9 +1,11 @@
 import { join } from 'node:path'
 import { z } from 'zod'
+import { DataRequestSchema, type HitRequest } from '#lib/contract/hit-request.ts'
 import { type WorkerConfig, type WorkerConfigRequest, WorkerConfigSchema } from '#lib/contract/worker.ts'
 import { ApiError } from '#lib/http/errors.ts'
 import type { Logger } from '#lib/observe/logger.ts'
-import { readStored, setAside, writeAtomically } from '#lib/runtime/atomic-file.ts'
+import { writeAtomically } from '#lib/runtime/atomic-file.ts'
+import { readChecked } from '#lib/runtime/stored-file.ts'
 
 const StoredSchema = z.object({
   config: WorkerConfigSchema,
@@ -11,33 +13,37 @@ const StoredSchema = z.object({
   accepted_version: z.number().int(),
 })
 
+/** A `data.request` as it was checked when the config was taken; undefined where there is none. */
+const requestOf = (value: unknown): HitRequest | undefined => (value === undefined ? undefined : DataRequestSchema.safeParse(value).data)
+
 /** The config that the worker runs, kept on disk so that a restart serves hits before any agent has called. */
 export class ConfigHolder {
   readonly #path: string
   readonly #logger: Logger
   #config: WorkerConfig | undefined
+  #request: HitRequest | undefined
   #acceptedVersion = -1
 
   /** Reads what an earlier run left; a damaged file is set aside with a warning. */
   constructor(dataDir: string, logger: Logger) {
     this.#path = join(dataDir, 'worker-config.json')
     this.#logger = logger
-    const stored = readStored(this.#path)
-    if (stored.kind === 'none') return
-    const parsed = stored.kind === 'value' ? StoredSchema.safeParse(stored.value) : undefined
-    if (parsed?.success) {
-      this.#config = parsed.data.config
-      this.#acceptedVersion = parsed.data.accepted_version
-      logger.info('config', 'config read from disk', { version: this.#config.version })
-      return
-    }
-    const { movedTo, why } = stored.kind === 'corrupt' ? stored : setAside(this.#path, 'it does not hold a config')
-    logger.warn('config', `the stored config cannot be used (${why}); it was moved to ${movedTo}, and the worker waits for its agent`)
+    const stored = readChecked(this.#path, StoredSchema, { what: 'the stored config', instead: 'the worker waits for its agent', logger })
+    if (typeof stored === 'string') return
+    this.#config = stored.config
+    this.#request = requestOf(stored.config.data.request)
+    this.#acceptedVersion = stored.accepted_version
+    logger.info('config', 'config read from disk', { version: stored.config.version })
   }
 
   /** The config held; undefined before the first. */
   get current(): WorkerConfig | undefined {
     return this.#config
+  }
+
+  /** The `data.request` of the config held, read once and not for every hit. */
+  get request(): HitRequest | undefined {
+    return this.#request
   }
 
   /**
@@ -63,6 +69,7 @@ export class ConfigHolder {
     const acceptedVersion = ifNewer === undefined ? this.#acceptedVersion : request.version
     this.#write(config, acceptedVersion)
     this.#config = config
+    this.#request = requestOf(config.data.request)
     this.#acceptedVersion = acceptedVersion
     this.#logger.info('config', 'config received', { version: config.version, ...(ifNewer === undefined ? {} : { if_newer: ifNewer }) })
     return config

@@ -1,20 +1,20 @@
 import { type HitAccepted, type HitResult, isFinalStatus } from '#lib/contract/hit.ts'
-import { DataRequestSchema } from '#lib/contract/hit-request.ts'
 import { ApiError } from '#lib/http/errors.ts'
 import { QueueUnavailableError } from '#lib/queue/port.ts'
 import type { WorkerDeps } from './deps.ts'
 
-/** The `data.request` of a config as the object it is or holds; it was checked when the config was taken. */
-function requestOf(value: unknown): Record<string, unknown> | undefined {
-  if (value === undefined) return undefined
-  const parsed = DataRequestSchema.safeParse(value)
-  if (!parsed.success) throw new ApiError('ENQUEUE_FAILED', 'data.request cannot be used')
-  return parsed.data
+/** What the caller of a hit that was not accepted is to know, and to do. */
+function adviceFor({ outcome }: QueueUnavailableError, idempotencyKey: string | undefined): string {
+  if (outcome === 'refused') return 'nothing was queued, try again'
+  const maybe = 'the reply is missing, so the hit may have been queued'
+  return idempotencyKey === undefined
+    ? `${maybe}, and trying again may make it twice; with an Idempotency-Key, the same each time, trying again is safe`
+    : `${maybe}; try again with the same Idempotency-Key, which makes that safe`
 }
 
-/** Says of a queue that cannot be reached that nothing was accepted. */
-function unavailable(error: QueueUnavailableError): ApiError {
-  return new ApiError('QUEUE_UNAVAILABLE', `Cannot queue the hit: ${error.message}; nothing was queued, try again`, {
+/** Says of a queue that cannot be used whether nothing was queued, or nothing is known. */
+function unavailable(error: QueueUnavailableError, idempotencyKey: string | undefined): ApiError {
+  return new ApiError('QUEUE_UNAVAILABLE', `Cannot queue the hit: ${error.message}; ${adviceFor(error, idempotencyKey)}`, {
     headers: { 'Retry-After': '1' },
     cause: error,
   })
@@ -30,7 +30,7 @@ export async function enqueueHit(deps: WorkerDeps, idempotencyKey: string | unde
   if (!config) throw new ApiError('ENQUEUE_FAILED', 'no config available')
   const { url } = config.data
   if (typeof url !== 'string' || url === '') throw new ApiError('ENQUEUE_FAILED', 'no url configured')
-  const request = requestOf(config.data.request)
+  const { request } = deps.holder
   try {
     const { task_id, duplicate } = await deps.queue.enqueue(
       { task_id: deps.clock.uuid(), url, ...(request ? { request } : {}), config_version: config.version, enqueued_at: deps.clock.now() },
@@ -39,7 +39,7 @@ export async function enqueueHit(deps: WorkerDeps, idempotencyKey: string | unde
     deps.logger.debug('enqueue', 'hit queued', { task_id, duplicate, config_version: config.version })
     return { task_id, status: 'queued' }
   } catch (error) {
-    throw error instanceof QueueUnavailableError ? unavailable(error) : error
+    throw error instanceof QueueUnavailableError ? unavailable(error, idempotencyKey) : error
   }
 }
 

@@ -3,7 +3,8 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { z } from 'zod'
 import type { Logger } from '#lib/observe/logger.ts'
-import { readStored, setAside, writeAtomically } from '#lib/runtime/atomic-file.ts'
+import { writeAtomically } from '#lib/runtime/atomic-file.ts'
+import { readChecked } from '#lib/runtime/stored-file.ts'
 import type { WorkerServiceConfig } from './config.ts'
 
 /** The file of the embedded queue, in DATA_DIR. */
@@ -31,17 +32,6 @@ export function redisAnswers(host: string, port: number, timeoutMs: number): Pro
   })
 }
 
-/** What an earlier start chose. */
-function rememberedChoice(path: string, logger: Logger): QueueEngine | undefined {
-  const stored = readStored(path)
-  if (stored.kind === 'none') return undefined
-  const parsed = stored.kind === 'value' ? ChoiceSchema.safeParse(stored.value) : undefined
-  if (parsed?.success) return parsed.data.engine
-  const { movedTo, why } = stored.kind === 'corrupt' ? stored : setAside(path, 'it does not name an engine')
-  logger.warn('queue', `the file that keeps the choice of queue cannot be used (${why}); it was moved to ${movedTo}, and the choice is made again`)
-  return undefined
-}
-
 /**
  * Which engine holds the hits. A Redis that was asked for is needed, whatever happens; where nothing was said,
  * a Redis that answers at localhost at the first start is used, else the embedded queue, and later starts keep
@@ -63,19 +53,33 @@ export async function chooseQueue(
     return 'redis'
   }
   const path = join(config.dataDir, 'queue-engine.json')
-  const remembered = rememberedChoice(path, logger)
-  if (remembered) {
-    logger.info('queue', `hits go to the ${remembered} queue, as at the first start here (HIT_QUEUE chooses another)`)
-    return remembered
-  }
-  // The note is lost or new: an embedded queue that is there may hold hits.
-  const engine: QueueEngine = !existsSync(join(config.dataDir, EMBEDDED_QUEUE_FILE)) && (await probe(redis.host, redis.port, 300)) ? 'redis' : 'embedded'
-  writeAtomically(path, { engine })
-  logger.info(
-    'queue',
-    engine === 'redis'
-      ? `hits go to the Redis that answers at ${redis.host}:${redis.port}`
-      : `hits go to the embedded queue: there is one, or no Redis answers at ${redis.host}:${redis.port}`,
-  )
+  const note = readChecked(path, ChoiceSchema, { what: 'the note of the chosen queue', instead: 'the choice is read from what is there', logger })
+  const engine = typeof note === 'string' ? await chooseByWhatIsThere(config, note === 'unusable', logger, probe) : note.engine
+  if (typeof note === 'string') writeAtomically(path, { engine })
+  else logger.info('queue', `hits go to the ${engine} queue, as at the first start here (HIT_QUEUE chooses another)`)
   return engine
+}
+
+/**
+ * The choice where no note tells it: an embedded queue that is there may hold hits; and where a note was there and
+ * is damaged, and no embedded queue is, Redis was chosen, since the other choice would have made one.
+ */
+async function chooseByWhatIsThere(
+  config: Pick<WorkerServiceConfig, 'redis' | 'dataDir'>,
+  chosenBefore: boolean,
+  logger: Logger,
+  probe: typeof redisAnswers,
+): Promise<QueueEngine> {
+  const { host, port } = config.redis
+  if (existsSync(join(config.dataDir, EMBEDDED_QUEUE_FILE))) {
+    logger.info('queue', 'hits go to the embedded queue: there is one here already')
+    return 'embedded'
+  }
+  if (chosenBefore) {
+    logger.warn('queue', 'hits go to Redis: the note of the choice is damaged, and an embedded queue would have left its file (HIT_QUEUE chooses another)')
+    return 'redis'
+  }
+  const answers = await probe(host, port, 300)
+  logger.info('queue', answers ? `hits go to the Redis that answers at ${host}:${port}` : `hits go to the embedded queue: no Redis answers at ${host}:${port}`)
+  return answers ? 'redis' : 'embedded'
 }

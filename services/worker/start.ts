@@ -1,3 +1,4 @@
+import { isLoopbackHost } from '#lib/http/origin.ts'
 import { serve } from '#lib/http/serve.ts'
 import type { RunningService } from '#lib/runtime/lifecycle.ts'
 import { createWorkerApp } from './app.ts'
@@ -22,7 +23,7 @@ export async function startWorker(config: WorkerServiceConfig, overrides?: Worke
     const listening = await serve({ fetch: app.fetch, port: config.port, name: 'worker', ...(config.host === undefined ? {} : { host: config.host }) })
     listensOn(listening.host, listening.port)
     logger.info('http', `worker listening on ${listening.host} port ${listening.port}`, { host: listening.host, port: listening.port })
-    if (config.apiKey === undefined && config.host !== '127.0.0.1') {
+    if (config.apiKey === undefined && !isLoopbackHost(config.host ?? '')) {
       logger.warn('init', 'the worker has no key and WORKER_HOST opens it to others: set WORKER_API_KEY')
     }
     queue.start(processor, { concurrency: config.concurrency })

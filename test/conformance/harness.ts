@@ -7,12 +7,14 @@ import { fileURLToPath } from 'node:url'
 import type { HitResult } from '#lib/contract/hit.ts'
 import type { Logger } from '#lib/observe/logger.ts'
 import { createLogger } from '#lib/observe/logger.ts'
-import type { AttemptOutcome, HitJob, HitQueue } from '#lib/queue/port.ts'
+import type { AttemptOutcome, HitJob, HitQueue, Unqueued } from '#lib/queue/port.ts'
 import type { Clock } from '#lib/runtime/clock.ts'
 
 /** A way in which a store goes away, and comes back. */
 export interface Fault {
   readonly name: string
+  /** What an enqueue says while it lasts. */
+  readonly outcome: Unqueued
   strike(): Promise<void> | void
   repair(): Promise<void> | void
 }

@@ -25,8 +25,8 @@ async function makeHarness(): Promise<HitQueueHarness> {
     },
     expireLeases: () => expireLeases(port),
     faults: [
-      { name: 'Redis killed', strike: () => redis.kill(), repair: () => redis.start() },
-      { name: 'Redis hanging', strike: () => redis.hang(), repair: () => redis.wake() },
+      { name: 'Redis killed', outcome: 'refused', strike: () => redis.kill(), repair: () => redis.start() },
+      { name: 'Redis hanging', outcome: 'unknown', strike: () => redis.hang(), repair: () => redis.wake() },
     ],
     async [Symbol.asyncDispose]() {
       for (const queue of open) await queue[Symbol.asyncDispose]()

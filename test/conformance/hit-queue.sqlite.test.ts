@@ -31,6 +31,7 @@ async function makeHarness(): Promise<HitQueueHarness> {
     faults: [
       {
         name: 'written to by another program',
+        outcome: 'refused',
         strike: () => {
           other = openDatabase(path)
           other.exec('BEGIN IMMEDIATE')

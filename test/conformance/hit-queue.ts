@@ -1,7 +1,7 @@
 import { getEventListeners } from 'node:events'
 import { expect, test } from 'vitest'
 import type { HitJob } from '#lib/queue/port.ts'
-import { completed, enqueueMany, finalOf, type HitQueueHarness, newJob, until } from './harness.ts'
+import { completed, enqueueMany, finalOf, type HitQueueHarness, newJob, recordingLogger, until } from './harness.ts'
 
 /** What every engine does with hits, one test after the other on an empty store. */
 export function hitQueueBehaviour(makeHarness: () => Promise<HitQueueHarness>): void {
@@ -138,6 +138,24 @@ export function hitQueueBehaviour(makeHarness: () => Promise<HitQueueHarness>): 
     const { task_id } = newJob()
     expect(await queue.find(task_id)).toBeUndefined()
     expect(await queue.waitForEnd(task_id, new AbortController().signal)).toBeUndefined()
+  })
+
+  test('what is no UUID is no task, whatever the store keeps under that name', async () => {
+    await using harness = await makeHarness()
+    const { logger, lines } = recordingLogger()
+    const queue = await harness.open({ logger })
+    queue.start(async () => completed, { concurrency: 1 })
+    const job = newJob()
+    await queue.enqueue(job, { idempotencyKey: 'k' })
+    await finalOf(queue, job.task_id)
+    await enqueueMany(queue, 2)
+    const { task_id } = job
+    for (const id of ['events', 'id', 'stalled-check', 'meta', 'wait', 'active', 'de:k', '', '*', `${task_id}:lock`, `{${task_id}}`, `${task_id}\n`]) {
+      expect(await queue.find(id)).toBeUndefined()
+      expect(await queue.waitForEnd(id, new AbortController().signal)).toBeUndefined()
+    }
+    expect(await queue.find(task_id)).toMatchObject({ status: 'completed' })
+    expect(lines).toEqual([])
   })
 
   test('a wait ends with its signal, says what is known then, and leaves no listener', async () => {

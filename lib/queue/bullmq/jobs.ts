@@ -1,10 +1,11 @@
-import { Queue } from 'bullmq'
+import { type JobsOptions, Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { z } from 'zod'
 import type { HitResult } from '../../contract/hit.ts'
 import { readJob, unfinishedResult } from '../final-result.ts'
 import type { HitJob, HitOutcomeResult } from '../port.ts'
 import { HitJobSchema } from '../stored-job.ts'
+import { didNothing, isAway, MaybeQueuedError } from './away.ts'
 import type { RedisResults } from './results.ts'
 
 /** BullMQ's queue; its keys begin `bull:hits:`. */
@@ -30,15 +31,20 @@ export function readJobData(taskId: string, data: unknown): { readonly job: HitJ
       })
 }
 
-/** The queue's side of enqueue and find: jobs by their task's id. Methods reject with what ioredis and BullMQ reject with. */
+/** The queue's side of enqueue and find: jobs by their task's id. Methods reject with what ioredis and BullMQ reject with, or with {@link MaybeQueuedError}. */
 export class RedisJobs {
   readonly queue: Queue<JobData, void>
   readonly #redis: Redis
   readonly #results: RedisResults
+  /** How often the connection was lost. */
+  #losses = 0
 
   constructor(redis: Redis, results: RedisResults) {
     this.#redis = redis
     this.#results = results
+    redis.on('close', () => {
+      this.#losses += 1
+    })
     this.queue = new Queue(QUEUE_NAME, {
       connection: redis,
       // Without both a queue that is made while Redis is away would wait for it, or stay broken for good.
@@ -51,9 +57,12 @@ export class RedisJobs {
     })
   }
 
-  /** Adds a hit: one command, which BullMQ's script makes atomic, and which takes the same task once. */
+  /**
+   * Adds a hit: one command, which BullMQ's script makes atomic, and which takes the same task once.
+   * @throws MaybeQueuedError where its answer is missing
+   */
   async add(job: HitJob): Promise<void> {
-    await this.queue.add(JOB_NAME, { job }, { jobId: job.task_id })
+    await this.#send({ job }, {})
   }
 
   /**
@@ -63,16 +72,33 @@ export class RedisJobs {
    * ones and the add is met by the second look: what was added then is taken out again, and a worker that is
    * quicker leaves it alone (see `HitWorker`).
    * @returns the id of the task that has the key
+   * @throws MaybeQueuedError where the answer to the add is missing, or the look after it failed
    */
   async addOnce(job: HitJob, key: string): Promise<string> {
     const ended = await this.#results.endedHolder(key)
     if (ended !== undefined) return ended
-    const { id } = await this.queue.add(JOB_NAME, { job, key }, { jobId: job.task_id, deduplication: { id: key } })
+    const id = await this.#send({ job, key }, { deduplication: { id: key } })
     if (id !== undefined && id !== job.task_id) return id
-    const endedMeanwhile = await this.#results.endedHolder(key)
-    if (endedMeanwhile === undefined || endedMeanwhile === job.task_id) return job.task_id
-    await this.queue.remove(job.task_id)
-    return endedMeanwhile
+    try {
+      const endedMeanwhile = await this.#results.endedHolder(key)
+      if (endedMeanwhile === undefined || endedMeanwhile === job.task_id) return job.task_id
+      await this.queue.remove(job.task_id)
+      return endedMeanwhile
+    } catch (error) {
+      // Whatever it says, and even if it refused: what was added lies there.
+      throw isAway(error) ? new MaybeQueuedError(error) : error
+    }
+  }
+
+  /** @returns the id of the task that BullMQ's script answers with */
+  async #send(data: JobData, options: JobsOptions): Promise<string | undefined> {
+    const losses = this.#losses
+    try {
+      const { id } = await this.queue.add(JOB_NAME, data, { ...options, jobId: data.job.task_id })
+      return id
+    } catch (error) {
+      throw isAway(error) && !didNothing(error, losses === this.#losses) ? new MaybeQueuedError(error) : error
+    }
   }
 
   /** What is known of a job that is in the queue. */

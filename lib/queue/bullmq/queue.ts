@@ -1,6 +1,5 @@
 import { once } from 'node:events'
 import type { Redis } from 'ioredis'
-import { ZodError } from 'zod'
 import type { HitResult } from '../../contract/hit.ts'
 import type { Logger } from '../../observe/logger.ts'
 import type { Clock } from '../../runtime/clock.ts'
@@ -8,7 +7,8 @@ import { EndWaiters } from '../end-waiters.ts'
 import { Outage } from '../outage.ts'
 import { type HitJob, type HitProcessor, type HitQueue, type QueueHealth, QueueUnavailableError } from '../port.ts'
 import { RunningAttempts } from '../running-attempts.ts'
-import { digestKey } from '../stored-job.ts'
+import { digestKey, isTaskId } from '../stored-job.ts'
+import { isAway, MaybeQueuedError } from './away.ts'
 import { openClient, type RedisTarget, targetName } from './connections.ts'
 import { probe, redisHealth } from './health.ts'
 import { RedisJobs } from './jobs.ts'
@@ -51,8 +51,11 @@ export class RedisHitQueue implements HitQueue {
     this.#clients = [openClient(redis, redis.queueDb, this.#outage), openClient(redis, redis.db, this.#outage)]
     this.#results = new RedisResults(this.#clients[1])
     this.#jobs = new RedisJobs(this.#clients[0], this.#results)
-    this.#jobs.queue.on('error', (error) => this.#outage.down(error))
-    this.#poll = new EndPoll(this.#waiters, this.#results, clock, this.#closing.signal)
+    this.#jobs.queue.on('error', (error) => {
+      if (isAway(error)) this.#outage.down(error)
+      else logger.warn('bullmq', error.message)
+    })
+    this.#poll = new EndPoll({ waiters: this.#waiters, results: this.#results, logger, clock, closed: this.#closing.signal })
     this.#attempts = new RunningAttempts({ logger, clock, part: 'bullmq' })
   }
 
@@ -74,7 +77,9 @@ export class RedisHitQueue implements HitQueue {
     })
   }
 
-  find(taskId: string): Promise<HitResult | undefined> {
+  async find(taskId: string): Promise<HitResult | undefined> {
+    // BullMQ keeps its own things beside the jobs, under names like `events`.
+    if (!isTaskId(taskId)) return undefined
     // A hit may end between the first two looks; its result is there before its job goes.
     return this.#reach(async () => (await this.#results.read(taskId)) ?? (await this.#jobs.find(taskId)) ?? (await this.#results.read(taskId)))
   }
@@ -122,16 +127,19 @@ export class RedisHitQueue implements HitQueue {
     for (const client of this.#clients) client.disconnect()
   }
 
-  /** Turns whatever a command fails with into the port's word. */
+  /** Turns what a command fails with while Redis is away into the port's word; other errors go on as they are. */
   async #reach<T>(command: () => Promise<T>): Promise<T> {
     try {
+      if (this.#closing.signal.aborted) throw new QueueUnavailableError('The hit queue is closed', 'refused')
       return await command()
     } catch (error) {
-      if (error instanceof ZodError || error instanceof SyntaxError) throw error
-      if (this.#closing.signal.aborted) throw new QueueUnavailableError('The hit queue is closed')
-      this.#outage.down(error)
-      const message = error instanceof Error ? error.message : String(error)
-      throw new QueueUnavailableError(`The hit queue cannot be used: ${targetName(this.#options.redis)} says ${JSON.stringify(message)}`, { cause: error })
+      const outcome = error instanceof MaybeQueuedError ? 'unknown' : 'refused'
+      const cause = error instanceof MaybeQueuedError ? error.cause : error
+      if (!isAway(cause)) throw cause
+      if (this.#closing.signal.aborted) throw new QueueUnavailableError('The hit queue is closed', outcome, { cause })
+      this.#outage.down(cause)
+      const message = cause instanceof Error ? cause.message : String(cause)
+      throw new QueueUnavailableError(`The hit queue cannot be used: ${targetName(this.#options.redis)} says ${JSON.stringify(message)}`, outcome, { cause })
     }
   }
 

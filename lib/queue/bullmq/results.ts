@@ -12,6 +12,12 @@ export const resultKey = (taskId: string): string => `worker:hit:result:${taskId
 /** Where the task of an idempotency key lies once it has ended; before that, BullMQ's deduplication holds it beside the job. */
 const endedKey = (digest: string): string => `worker:hit:idempotency:${digest}`
 
+/** A result that lies in the store and cannot be read, written by another version, say. */
+export interface UnreadableResult {
+  readonly task_id: string
+  readonly error: unknown
+}
+
 /** Results, and the keys of ended tasks, in their own database. All methods reject with what ioredis rejects with. */
 export class RedisResults {
   readonly #redis: Redis
@@ -46,14 +52,24 @@ export class RedisResults {
     return json === null ? undefined : parseResult(json)
   }
 
-  /** Those of the tasks that have a result. */
-  async readMany(taskIds: readonly string[]): Promise<HitResult[]> {
+  /** Those of the tasks that have a result; one that cannot be read does not hide the others. */
+  async readMany(taskIds: readonly string[]): Promise<{ readonly found: readonly HitResult[]; readonly unreadable: readonly UnreadableResult[] }> {
     const found: HitResult[] = []
+    const unreadable: UnreadableResult[] = []
     for (let at = 0; at < taskIds.length; at += MGET_KEYS) {
-      const values = await this.#redis.mget(taskIds.slice(at, at + MGET_KEYS).map(resultKey))
-      for (const json of values) if (json !== null) found.push(parseResult(json))
+      const asked = taskIds.slice(at, at + MGET_KEYS)
+      const values = await this.#redis.mget(asked.map(resultKey))
+      for (const [index, task_id] of asked.entries()) {
+        const json = values[index] ?? null
+        if (json === null) continue
+        try {
+          found.push(parseResult(json))
+        } catch (error) {
+          unreadable.push({ task_id, error })
+        }
+      }
     }
-    return found
+    return { found, unreadable }
   }
 
   /** The task of this key where it has ended within the hour. */

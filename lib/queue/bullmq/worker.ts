@@ -3,10 +3,11 @@ import type { HitResult } from '../../contract/hit.ts'
 import type { Logger } from '../../observe/logger.ts'
 import { backoffDelay } from '../../runtime/backoff.ts'
 import type { Clock } from '../../runtime/clock.ts'
-import { crashedOutcome, finalResult } from '../final-result.ts'
+import { crashedOutcome, finalResult, thrownOutcome } from '../final-result.ts'
 import type { Outage } from '../outage.ts'
 import { type AttemptOutcome, type HitJob, type HitProcessor, LEASE_MS, MAX_CRASHES } from '../port.ts'
 import type { RunningAttempts } from '../running-attempts.ts'
+import { isAway } from './away.ts'
 import { type RedisTarget, WorkerRedis } from './connections.ts'
 import { QUEUE_NAME, readJobData } from './jobs.ts'
 import type { RedisResults } from './results.ts'
@@ -88,10 +89,20 @@ export class HitWorker {
   }
 
   async #work(bull: Job<unknown, void>, token = ''): Promise<void> {
-    const { attempts, process } = this.#options
+    const { attempts } = this.#options
     const locked = { id: bull.id ?? '', token }
     if (attempts.draining) return this.#release(locked, 0)
     const { job, key, unreadable } = readJobData(locked.id, bull.data)
+    try {
+      await this.#run(bull, locked, { job, key, unreadable })
+    } catch (error) {
+      if (error instanceof DelayedError || error instanceof WaitingError) throw error
+      await this.#endBroken(job, key, bull.attemptsMade, error)
+    }
+  }
+
+  async #run(bull: Job<unknown, void>, locked: Locked, { job, key, unreadable }: ReturnType<typeof readJobData>): Promise<void> {
+    const { attempts, process } = this.#options
     const early = unreadable ?? (bull.stalledCounter >= MAX_CRASHES ? crashedOutcome : undefined)
     // Only where it may have ended before: a look costs a round trip.
     if ((key !== undefined || bull.stalledCounter > 0) && (await this.#alreadyEnded(job, key))) return
@@ -109,6 +120,23 @@ export class HitWorker {
     ended(await this.#patiently(() => results.store(result, key)))
   }
 
+  /**
+   * Ends a hit for which Redis holds something that is not what it should be, an unreadable result, say. It would
+   * be met again at each run, so the hit ends `failed`, class `internal`, unless a result stands already, which is
+   * then left as it is. BullMQ removes the job when this returns: it neither keeps its slot nor comes back.
+   */
+  async #endBroken(job: HitJob, key: string | undefined, attempts: number, error: unknown): Promise<void> {
+    const { results, clock, ended, logger } = this.#options
+    logger.error('bullmq', `hit ${job.task_id} ends: what Redis holds of it cannot be used`, { error: error instanceof Error ? error.stack : String(error) })
+    try {
+      ended(await this.#patiently(() => results.store(finalResult(job, thrownOutcome(error), attempts, clock.now()), key)))
+    } catch (again) {
+      // Closed while Redis was away: the job must stay.
+      if (again instanceof DelayedError) throw again
+      logger.debug('bullmq', `the result of hit ${job.task_id} stays as it is`, { error: again instanceof Error ? again.message : String(again) })
+    }
+  }
+
   /** Whether this hit ended before: by a worker that died before it could remove the job, or under another task with its key. */
   async #alreadyEnded(job: HitJob, key: string | undefined): Promise<boolean> {
     const { results, ended } = this.#options
@@ -117,13 +145,17 @@ export class HitWorker {
     return result !== undefined || holder !== undefined
   }
 
-  /** Tries until Redis answers: an outcome must not be lost while this process lives. */
+  /**
+   * Tries until Redis answers: an outcome must not be lost while this process lives.
+   * @throws what does not mean that Redis is away, since it would come again each time
+   */
   async #patiently<T>(command: () => Promise<T>): Promise<T> {
     const { outage, clock, closed } = this.#options
     for (let failures = 1; ; failures += 1) {
       try {
         return await command()
       } catch (error) {
+        if (!isAway(error)) throw error
         // Thrown at BullMQ's worker so that it leaves the job where it is; it comes back when its lock has run out.
         if (closed.aborted) throw new DelayedError()
         outage.down(error)
@@ -145,7 +177,7 @@ export class HitWorker {
   async #delay({ id, token }: Locked, delayMs: number, charge: { readonly skipAttempt: boolean }): Promise<never> {
     await this.#worker
       .getBackend()
-      .moveToDelayed(id, Date.now(), Math.round(delayMs), token, charge)
+      .moveToDelayed(id, this.#options.clock.now(), Math.round(delayMs), token, charge)
       .catch((error) => this.#onError(error))
     throw new DelayedError()
   }
@@ -154,7 +186,7 @@ export class HitWorker {
   #onError(error: unknown): void {
     const { outage, logger, closed } = this.#options
     const message = error instanceof Error ? error.message : String(error)
-    if (/ECONN|EPIPE|Connection is closed|Socket timeout|ETIMEDOUT/.test(message)) outage.down(error)
+    if (isAway(error)) outage.down(error)
     else if (/Missing (lock|key) for job|could not renew lock/.test(message)) logger.debug('bullmq', message)
     else if (!outage.isDown && !closed.aborted) logger.warn('bullmq', message)
   }

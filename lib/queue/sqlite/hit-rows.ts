@@ -1,6 +1,6 @@
 import type { HitResult } from '../../contract/hit.ts'
 import type { SqliteDatabase } from '../../sqlite/open.ts'
-import { RESULT_TTL_SECONDS } from '../port.ts'
+import { MAX_RETRY_DELAY_MS, RESULT_TTL_SECONDS } from '../port.ts'
 
 /** A hit that was claimed: what is needed to run it, and to end it. */
 export interface ClaimedRow {
@@ -42,8 +42,11 @@ export function hitRows(db: SqliteDatabase) {
   const charge = db.prepare<[number, number, string]>('UPDATE hit SET token = NULL, attempts = attempts + 1, run_at = ? WHERE seq = ? AND token = ?')
   const release = db.prepare<[number | null, number, string]>('UPDATE hit SET token = NULL, run_at = coalesce(?, run_at) WHERE seq = ? AND token = ?')
   const leased = db.prepare<[], ClaimedRow & { token: string }>(`SELECT ${columns}, token FROM hit WHERE token IS NOT NULL ORDER BY seq`)
-  const crash = db.prepare<[number, string]>('UPDATE hit SET token = NULL, crashes = crashes + 1 WHERE seq = ? AND token = ?')
-  const unfuture = db.prepare<[number, number]>('UPDATE hit SET run_at = ? WHERE token IS NULL AND run_at > ? AND starts = 0')
+  const crash = db.prepare<[number, number, string]>('UPDATE hit SET token = NULL, crashes = crashes + 1, run_at = min(run_at, ?) WHERE seq = ? AND token = ?')
+  const unfuture = db.prepare<{ now: number; latest: number }>(
+    `UPDATE hit SET run_at = iif(starts = 0, @now, @latest)
+     WHERE token IS NULL AND run_at > @now AND (starts = 0 OR run_at > @latest)`,
+  )
   const storeResult = db.prepare<[string, string, number]>('INSERT INTO result (task_id, json, expires_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING')
   const result = db.prepare<[string, number], { json: string }>('SELECT json FROM result WHERE task_id = ? AND expires_at > ?')
   const find = db.prepare<[string], FoundRow>('SELECT job, attempts, starts FROM hit WHERE task_id = ?')
@@ -77,10 +80,10 @@ export function hitRows(db: SqliteDatabase) {
     release: ({ seq, token }: Lease, runAt: number | null) => void release.run(runAt, seq, token),
     /** All that is leased, whoever holds it. */
     leased: () => leased.all(),
-    /** Gives a hit back whose worker died, to the place in line that it had. */
-    crash: ({ seq, token }: Pick<Lease, 'seq' | 'token'>) => void crash.run(seq, token),
-    /** Makes hits due that were taken by a clock that was ahead of this one. */
-    unfuture: (time: number) => void unfuture.run(time, time),
+    /** Gives a hit back whose worker died, to the place in line that it had: it was due, whatever the clock says now. */
+    crash: ({ seq, token }: Pick<Lease, 'seq' | 'token'>, time: number) => void crash.run(time, seq, token),
+    /** Undoes a clock that was ahead of this one: makes new hits due, and lets no retry wait for longer than a retry may. */
+    unfuture: (time: number) => void unfuture.run({ now: time, latest: time + MAX_RETRY_DELAY_MS }),
     result: (taskId: string, now: number): string | undefined => result.get(taskId, now)?.json,
     find: (taskId: string) => find.get(taskId),
     /** Counts every row: once, at the start. */

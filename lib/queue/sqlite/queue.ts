@@ -8,7 +8,7 @@ import { readJob, unfinishedResult } from '../final-result.ts'
 import { Outage } from '../outage.ts'
 import type { HitJob, HitProcessor, HitQueue, QueueHealth } from '../port.ts'
 import { RunningAttempts } from '../running-attempts.ts'
-import { digestKey, parseJob, parseResult } from '../stored-job.ts'
+import { digestKey, isTaskId, parseJob, parseResult } from '../stored-job.ts'
 import { hitRows } from './hit-rows.ts'
 import type { EngineParts } from './parts.ts'
 import { Processing, steadyTime } from './processing.ts'
@@ -72,6 +72,7 @@ export class SqliteHitQueue implements HitQueue {
   }
 
   async find(taskId: string): Promise<HitResult | undefined> {
+    if (!isTaskId(taskId)) return undefined
     const { rows, writer, clock } = this.#parts
     return writer.read(() => {
       const stored = rows.result(taskId, clock.now())

@@ -16,14 +16,14 @@ export function recoverLeases(db: SqliteDatabase, { rows, clock, logger, time }:
     const leased = rows.leased()
     for (const row of leased) {
       if (row.crashes + 1 < MAX_CRASHES) {
-        rows.crash(row)
+        rows.crash(row, time())
         continue
       }
       const now = clock.now()
       rows.finish(row, finalResult(readJob(row.task_id, () => parseJob(row.job)).job, crashedOutcome, row.attempts, now), now)
       ended += 1
     }
-    // Taken while the clock was ahead: they would wait for it to come round again.
+    // Taken or put back while the clock was ahead: they would wait for it to come round again.
     rows.unfuture(time())
     return { given: leased.length - ended, ended }
   })

@@ -1,7 +1,13 @@
 import { GroupCommit } from '../../sqlite/group-commit.ts'
 import { isSqliteError, type SqliteDatabase } from '../../sqlite/open.ts'
 import type { Outage } from '../outage.ts'
-import { QueueUnavailableError } from '../port.ts'
+import { QueueUnavailableError, type Unqueued } from '../port.ts'
+
+/**
+ * A write that failed was rolled back. Only where the disk failed while it was written or synced may it be there
+ * all the same: a commit that reached the log comes back when the file is opened after a crash.
+ */
+const outcomeOf = (code: string): Unqueued => (code.startsWith('SQLITE_IOERR') ? 'unknown' : 'refused')
 
 /** Reads and writes the file, and turns what SQLite says into the port's words. */
 export class Writer {
@@ -45,9 +51,10 @@ export class Writer {
   }
 
   #translate(error: unknown): unknown {
-    if (!this.#db.open) return new QueueUnavailableError('The hit queue is closed')
+    if (!this.#db.open) return new QueueUnavailableError('The hit queue is closed', 'refused')
     if (!isSqliteError(error)) return error
     this.#outage.down(error)
-    return new QueueUnavailableError(`The hit queue ${JSON.stringify(this.#db.name)} cannot be used: ${error.message} (${error.code})`, { cause: error })
+    const message = `The hit queue ${JSON.stringify(this.#db.name)} cannot be used: ${error.message} (${error.code})`
+    return new QueueUnavailableError(message, outcomeOf(error.code), { cause: error })
   }
 }

@@ -4,7 +4,7 @@ import { drizzle } from 'drizzle-orm/better-sqlite3'
 import { migrate } from 'drizzle-orm/better-sqlite3/migrator'
 import { z } from 'zod'
 import { ConfigDataSchema, DEFAULT_POLL_INTERVAL_SECONDS, MAX_POLL_INTERVAL_SECONDS } from '../../contract/config.ts'
-import { parseStrictJson, StrictJsonError } from '../../http/strict-json.ts'
+import { parseStrictJson, StrictJsonError } from '../../contract/strict-json.ts'
 import { openDatabase } from '../../sqlite/open.ts'
 import { configVersions, registeredAgents } from './tables.ts'
 

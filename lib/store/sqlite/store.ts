@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { desc, eq, sql } from 'drizzle-orm'
 import { type BetterSQLite3Database, drizzle } from 'drizzle-orm/better-sqlite3'
 import { migrate } from 'drizzle-orm/better-sqlite3/migrator'
+import { readMigrationFiles } from 'drizzle-orm/migrator'
 import type { Clock } from '../../runtime/clock.ts'
 import { StartError } from '../../runtime/env.ts'
 import { GroupCommit, OperationRefused } from '../../sqlite/group-commit.ts'
@@ -97,11 +98,25 @@ function registrar(db: BetterSQLite3Database, clock: Pick<Clock, 'now'>) {
   }
 }
 
+/** Refuses a file that a later release has migrated: this one does not know what its tables mean. */
+function refuseNewer(sqlite: SqliteDatabase, options: { readonly path: string; readonly migrations: string }): void {
+  if (sqlite.prepare("SELECT 1 FROM sqlite_master WHERE name = '__drizzle_migrations'").get() === undefined) return
+  const applied = Number(sqlite.prepare('SELECT max(created_at) FROM __drizzle_migrations').pluck().get() ?? 0)
+  const newest = readMigrationFiles({ migrationsFolder: options.migrations }).at(-1)?.folderMillis ?? 0
+  if (applied > newest) {
+    throw new StartError(
+      `Cannot start the controller: ${JSON.stringify(options.path)} was used by a later release of this software; start that one, or restore a backup from before it`,
+    )
+  }
+}
+
 /** Opens the file and brings its tables up to date. */
 function openMigrated(options: { readonly path: string; readonly migrations: string }): SqliteDatabase {
   const sqlite = openDatabase(options.path)
   try {
-    migrate(drizzle({ client: sqlite }), { migrationsFolder: options.migrations })
+    const db = drizzle({ client: sqlite })
+    refuseNewer(sqlite, options)
+    migrate(db, { migrationsFolder: options.migrations })
     return sqlite
   } catch (error) {
     sqlite.close()

@@ -2,22 +2,12 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { ReceivedConfigSchema } from '#lib/contract/config.ts'
 import type { Logger } from '#lib/observe/logger.ts'
-import { readStored, setAside, writeAtomically } from '#lib/runtime/atomic-file.ts'
+import { writeAtomically } from '#lib/runtime/atomic-file.ts'
+import { readChecked } from '#lib/runtime/stored-file.ts'
 import type { HeldConfig } from './controller-link.ts'
 
 const CachedSchema = z.object({ config: ReceivedConfigSchema, etag: z.string().nullable() })
 const InstanceSchema = z.object({ instance_id: z.uuid() })
-
-/** Reads a file of the agent; what cannot be used is set aside with a warning, and the agent starts without it. */
-function readUsable<T extends z.ZodType>(path: string, schema: T, what: string, logger: Logger): z.output<T> | undefined {
-  const stored = readStored(path)
-  if (stored.kind === 'none') return undefined
-  const parsed = stored.kind === 'value' ? schema.safeParse(stored.value) : undefined
-  if (parsed?.success) return parsed.data
-  const { movedTo, why } = stored.kind === 'corrupt' ? stored : setAside(path, 'it does not have the expected form')
-  logger.warn('init', `the ${what} cannot be used (${why}); it was moved to ${movedTo}, and the agent starts without it`)
-  return undefined
-}
 
 /** The config that the agent had when it last ran, so that its worker is served before any controller is reached. */
 export class ConfigCache {
@@ -32,7 +22,8 @@ export class ConfigCache {
 
   /** What was cached; undefined where nothing (usable) is there. */
   load(): HeldConfig | undefined {
-    return readUsable(this.#path, CachedSchema, 'cached config', this.#logger)
+    const cached = readChecked(this.#path, CachedSchema, { what: 'the cached config', instead: 'the agent starts without it', logger: this.#logger })
+    return typeof cached === 'string' ? undefined : cached
   }
 
   /** Writes the cache. A failure (a full disk) is logged once; the agent goes on with what it has in memory. */
@@ -55,8 +46,8 @@ export class ConfigCache {
  */
 export function instanceId(dataDir: string, logger: Logger, make: () => string): string {
   const path = join(dataDir, 'agent-instance.json')
-  const known = readUsable(path, InstanceSchema, 'file with the instance id', logger)
-  if (known) return known.instance_id
+  const known = readChecked(path, InstanceSchema, { what: 'the file with the instance id', instead: 'the agent registers as a new one', logger })
+  if (typeof known !== 'string') return known.instance_id
   const made = make()
   writeAtomically(path, { instance_id: made })
   return made

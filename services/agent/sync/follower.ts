@@ -122,11 +122,11 @@ export class Follower {
       const started = clock.monotonic()
       try {
         const outcome = await link.fetch(this.#held, config.waitSeconds, signal)
-        if (outcome.kind === 'config') this.#trust.worked()
+        // A 200 with what is held already (a proxy that changes or strips ETags) is no news either.
+        if (this.#take(outcome)) this.#trust.worked()
         else if (this.#trust.cameBack(clock.monotonic() - started, config.waitSeconds * 1000)) {
           this.#options.logger.warn('http', 'long polls come back at once, polling at the interval for a while')
         }
-        this.#take(outcome)
       } catch (error) {
         if (!signal.aborted && this.#trust.failed()) this.#options.logger.warn('http', 'long polls keep failing, polling at the interval for a while')
         throw error
@@ -141,10 +141,13 @@ export class Follower {
     this.#trust.polled()
   }
 
-  /** Takes what a fetch found: keeps it on disk, hands it to the worker. */
-  #take(outcome: FetchOutcome): void {
+  /**
+   * Takes what a fetch found: keeps it on disk, hands it to the worker.
+   * @returns whether it was news
+   */
+  #take(outcome: FetchOutcome): boolean {
     if (outcome.kind === 'unchanged') this.#options.forwarder.confirm()
-    if (outcome.kind !== 'config') return
+    if (outcome.kind !== 'config') return false
     const { held } = outcome
     const { version } = held.config
     const was = this.#held?.config
@@ -152,7 +155,7 @@ export class Follower {
     this.#held = order === 'same' && was ? { config: was, etag: held.etag } : held
     if (order === 'same') {
       this.#options.forwarder.confirm()
-      return
+      return false
     }
     if (order === 'restored') {
       this.#options.logger.warn('config', 'the controller went back, as after a restore from a backup: following it', {
@@ -164,6 +167,7 @@ export class Follower {
     } else this.#options.logger.info('config', 'config received', { version })
     this.#options.cache.save(held)
     this.#options.forwarder.deliver({ config: held.config, ifNewer: order !== 'restored', confirmed: true })
+    return true
   }
 
   /** Waits before the next try: 1 s, doubled, at most 10 s or the poll interval; longer where the controller asks for it. */

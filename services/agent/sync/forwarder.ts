@@ -102,7 +102,8 @@ export class Forwarder {
   #failed(delivery: Delivery, error: unknown): number {
     const { version } = delivery.config
     const message = error instanceof Error ? error.message : String(error)
-    if (error instanceof PeerError && error.status === 409) return this.#stale(delivery, message)
+    // Only where the guard was asked for does 409 mean what we take it for.
+    if (error instanceof PeerError && error.status === 409 && delivery.ifNewer) return this.#stale(delivery, message)
     if (error instanceof PeerError && isRefusal(error)) {
       this.#settle(delivery, 'refused', { ...this.#status, state: 'failed', last_error: message, next_attempt_at: null })
       this.#logger.error('config', 'worker refuses the config and keeps its last good one; it is sent again only with the next version', {
@@ -140,8 +141,10 @@ export class Forwarder {
     this.#failures = 0
     this.#declined = declined
     this.#settled = delivery
+    // Going back is said once: what is handed over again later counts on from there.
+    if (declined === undefined && this.#wanted === delivery && !delivery.ifNewer) this.#wanted = this.#settled = { ...delivery, ifNewer: true }
     // A newer one came meanwhile: it is still to be handed over.
-    this.#status = this.#wanted === delivery ? status : { ...status, state: 'applying' }
+    this.#status = this.#wanted === this.#settled ? status : { ...status, state: 'applying' }
   }
 
   /** Looks at a worker that has its config: an empty or returned one gets it anew. */

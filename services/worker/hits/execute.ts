@@ -1,5 +1,6 @@
 import type { HitTimings } from '#lib/contract/hit.ts'
 import type { HitRequest } from '#lib/contract/hit-request.ts'
+import { retryAfterMs } from '#lib/http/retry-after.ts'
 import type { HitJob, HitOutcomeResult } from '#lib/queue/port.ts'
 import type { Clock } from '#lib/runtime/clock.ts'
 import { readBody } from './body.ts'
@@ -12,7 +13,6 @@ import { type Answer, sendHop } from './hop.ts'
 import { locationOf, nextHop } from './redirect.ts'
 import { firstHop, type Hop, requestOf, shownTarget, shownUrl } from './request.ts'
 import { type Resolver, sharedResolver, systemResolver } from './resolve.ts'
-import { retryAfterMs } from './retry.ts'
 import { type TlsTrust, trustContext } from './secure.ts'
 import { bodyFields } from './text.ts'
 import { Stopwatch } from './timings.ts'
@@ -90,7 +90,7 @@ export function createExecutor(options: ExecutorOptions): Executor {
     if (request.expect_status === undefined || request.expect_status.includes(answer.status))
       return { kind: 'finished', result: { status: 'completed', ...fields } }
     const error = `it answered ${answer.status}, expected ${request.expect_status.join(' or ')}`
-    const retryAfter = retryAfterMs(answer.header('retry-after'), clock)
+    const retryAfter = retryAfterMs(answer.header('retry-after'), clock.now())
     const result: HitOutcomeResult = { status: 'failed', error_class: 'unexpected_status', error, ...fields }
     return { kind: 'finished', result, ...(retryAfter === undefined ? {} : { retry_after_ms: retryAfter }) }
   }

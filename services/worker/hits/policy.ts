@@ -1,6 +1,6 @@
-import { isIP } from 'node:net'
+import { isLoopbackHost } from '#lib/http/origin.ts'
 import { StartError } from '#lib/runtime/env.ts'
-import { isLoopback, parseAddress, parseRange } from './address.ts'
+import { parseRange } from './address.ts'
 import type { TargetPolicy } from './guard.ts'
 
 /** What of a worker's configuration decides where its hits may go. */
@@ -12,20 +12,13 @@ export interface PolicyInput {
   readonly host: string | undefined
 }
 
-const isLoopbackHost = (host: string | undefined): boolean => {
-  if (host === undefined) return false
-  if (isIP(host) === 0) return host.toLowerCase() === 'localhost'
-  const address = parseAddress(host)
-  return address !== undefined && isLoopback(address)
-}
-
 /**
  * Reads HIT_TARGETS. Where it is unset, a worker that strangers cannot command takes any target; one that
  * everybody on the network may call without a key takes public ones, else it would be their way inside.
  * @throws StartError where an entry is neither `any`, `public` nor a CIDR range, or `any` stands with others
  */
 export function targetPolicy({ targets, apiKey, host }: PolicyInput): TargetPolicy {
-  if (targets.length === 0) return apiKey !== undefined || isLoopbackHost(host) ? 'any' : 'public'
+  if (targets.length === 0) return apiKey !== undefined || isLoopbackHost(host ?? '') ? 'any' : 'public'
   if (targets.length === 1 && targets[0] === 'any') return 'any'
   const publicAnd = targets.filter((entry) => entry !== 'public')
   const wrong = publicAnd.find((entry) => parseRange(entry) === undefined)

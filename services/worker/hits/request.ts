@@ -1,4 +1,4 @@
-import { DataRequestSchema, type HitRequest } from '#lib/contract/hit-request.ts'
+import { type HitRequest, HitRequestSchema } from '#lib/contract/hit-request.ts'
 import type { HitJob } from '#lib/queue/port.ts'
 import { HitFailure } from './failure.ts'
 
@@ -30,7 +30,7 @@ export function shownTarget(text: string): string {
  * @throws HitFailure internal where it says something that no worker understands: no retry would change that
  */
 export function requestOf(job: Pick<HitJob, 'request'>): HitRequest {
-  const parsed = DataRequestSchema.safeParse(job.request ?? {})
+  const parsed = HitRequestSchema.safeParse(job.request ?? {})
   if (parsed.success) return parsed.data
   const problems = parsed.error.issues.map(({ path, message }) => `${['data.request', ...path].join('.')}: ${message}`)
   throw new HitFailure('internal', `its request cannot be made, ${problems.join('; ')}`)

@@ -21,18 +21,6 @@ export function isRetryable({ error_class, status_code }: Pick<HitOutcomeResult,
 }
 
 /**
- * Reads Retry-After (RFC 9110, section 10.2.3): seconds or a date.
- * @returns ms from now, at least 0; undefined where it is absent or neither
- */
-export function retryAfterMs(header: string | undefined, clock: Pick<Clock, 'now'>): number | undefined {
-  if (header === undefined) return undefined
-  if (/^\d+$/.test(header.trim())) return Number(header) * 1000
-  // Date.parse takes almost anything, -5 for one; all forms of an HTTP date begin with a weekday (RFC 9110, section 5.6.7).
-  const date = /^[A-Z][a-z]{2,8},? /.test(header) ? Date.parse(header) : Number.NaN
-  return Number.isNaN(date) ? undefined : Math.max(0, date - clock.now())
-}
-
-/**
  * How long to wait before the next try: 1 s, doubled each time, ±20 %. What the target asks for is held between that
  * and twice that: it can neither hurry us nor park a hit.
  * @param attempt how many tries have failed, from 1

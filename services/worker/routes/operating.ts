@@ -1,4 +1,5 @@
 import { operationalRoutes, rememberFor } from '#lib/http/operational.ts'
+import { isLoopbackHost } from '#lib/http/origin.ts'
 import type { WorkerDeps } from '../deps.ts'
 
 /** `/health` and `/ready` of the worker: ready means that its queue takes hits. */
@@ -8,7 +9,7 @@ export function operatingRoutes(deps: WorkerDeps) {
     service: 'worker',
     health: async () => {
       const queue = await queueHealth()
-      const open = deps.config.apiKey === undefined && deps.config.host !== '127.0.0.1'
+      const open = deps.config.apiKey === undefined && !isLoopbackHost(deps.config.host ?? '')
       return {
         degraded: !queue.ok,
         warnings: [

@@ -4,11 +4,12 @@ import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { silentLogger } from '#lib/observe/logger.ts'
-import type { HitQueue } from '#lib/queue/port.ts'
-import { QueueUnavailableError } from '#lib/queue/port.ts'
+import { Outage } from '#lib/queue/outage.ts'
+import { type AttemptOutcome, type HitQueue, MAX_RETRY_DELAY_MS, QueueUnavailableError } from '#lib/queue/port.ts'
 import { openSqliteHitQueue } from '#lib/queue/sqlite/open.ts'
 import { SqliteHitQueue } from '#lib/queue/sqlite/queue.ts'
 import { migrate } from '#lib/queue/sqlite/schema.ts'
+import { Writer } from '#lib/queue/sqlite/writer.ts'
 import { type Clock, systemClock } from '#lib/runtime/clock.ts'
 import { FileLockedError, lockFile } from '#lib/sqlite/lock.ts'
 import { openDatabase } from '#lib/sqlite/open.ts'
@@ -111,6 +112,73 @@ test('hits that were taken by a clock that was ahead run after a restart', async
   expect(await queue.waitForEnd(job.task_id, AbortSignal.timeout(5000))).toMatchObject({ status: 'completed' })
 })
 
+const runAt = (): Map<string, number> => {
+  const db = new Database(path, { readonly: true })
+  const rows = db.prepare<[], { task_id: string; run_at: number }>('SELECT task_id, run_at FROM hit').all()
+  db.close()
+  return new Map(rows.map(({ task_id, run_at }) => [task_id, run_at]))
+}
+
+test('a retry that was put back by a clock that was ahead waits no longer than a retry may; others keep their time', async () => {
+  const clock = heldClock()
+  const [far, near] = [newJob(), newJob()]
+  const delays = new Map([
+    [far.task_id, 300_000],
+    [near.task_id, 200_000],
+  ])
+  {
+    await using queue = open(clock)
+    queue.start(async ({ task_id }): Promise<AttemptOutcome> => ({ kind: 'retry', delay_ms: delays.get(task_id) ?? 0 }), { concurrency: 2 })
+    await queue.enqueue(far)
+    await queue.enqueue(near)
+    await until('both wait', async () => (await queue.health()).counts?.delayed === 2)
+  }
+  const start = clock.wall
+  clock.wall -= 100_000
+  {
+    await using _queue = open(clock)
+    expect(runAt()).toEqual(
+      new Map([
+        [far.task_id, clock.wall + MAX_RETRY_DELAY_MS],
+        [near.task_id, start + 200_000],
+      ]),
+    )
+  }
+  clock.wall -= 24 * HOUR
+  await using _queue = open(clock)
+  expect([...runAt().values()]).toEqual([clock.wall + MAX_RETRY_DELAY_MS, clock.wall + MAX_RETRY_DELAY_MS])
+})
+
+test('a hit whose worker died is due at once, though its clock was ahead', async () => {
+  const job = newJob()
+  {
+    await using queue = open()
+    await queue.enqueue(job)
+  }
+  {
+    await using child = new TestChild(JSON.stringify({ path }), 'hang')
+    await until('it runs', () => child.lines.length === 1)
+  }
+  const clock = { ...systemClock, now: () => Date.now() - 5 * HOUR }
+  await using queue = open(clock)
+  queue.start(async () => completed, { concurrency: 1 })
+  expect(await queue.waitForEnd(job.task_id, AbortSignal.timeout(5000))).toMatchObject({ status: 'completed' })
+})
+
+test('a write that failed on the disk may be there all the same; what SQLite refused is not', async () => {
+  const db = openDatabase(path)
+  const closed = new AbortController().signal
+  const writer = new Writer(db, new Outage({ logger: silentLogger, clock: systemClock, part: 'embedded', store: 'it', closed }))
+  const failing = (code: string) =>
+    writer.write(() => {
+      throw new Database.SqliteError('it failed', code)
+    })
+  await expect(failing('SQLITE_IOERR_FSYNC')).rejects.toMatchObject({ name: 'QueueUnavailableError', outcome: 'unknown' })
+  for (const code of ['SQLITE_FULL', 'SQLITE_BUSY', 'SQLITE_READONLY']) await expect(failing(code)).rejects.toMatchObject({ outcome: 'refused' })
+  db.close()
+  await expect(failing('SQLITE_FULL')).rejects.toMatchObject({ outcome: 'refused', message: 'The hit queue is closed' })
+})
+
 test('a second process is refused the file, by name', async () => {
   await using child = new TestChild(JSON.stringify({ path }), 'enqueue')
   await until('the child has it', () => child.lines.length > 0)
@@ -143,7 +211,7 @@ test('a full disk refuses hits, says so once, and takes them again when there is
   db.pragma(`max_page_count = ${db.pragma('page_count', { simple: true })}`)
   const big = () => newJob({ request: { body: 'x'.repeat(50_000) } })
   for (let time = 0; time < 5; time += 1) await expect(queue.enqueue(big())).rejects.toThrow(QueueUnavailableError)
-  await expect(queue.enqueue(big())).rejects.toThrow(/hits\.db.*SQLITE_FULL/)
+  await expect(queue.enqueue(big())).rejects.toMatchObject({ outcome: 'refused', message: expect.stringMatching(/hits\.db.*SQLITE_FULL/) })
   db.pragma('max_page_count = 100000')
   await queue.enqueue(big())
   expect(lines.map(({ msg }) => msg)).toEqual([expect.stringMatching(/^\[embedded\] .*full/), expect.stringContaining('is back after')])
@@ -173,5 +241,5 @@ test('a closed queue says that it is closed', async () => {
   const queue = open()
   await queue[Symbol.asyncDispose]()
   await expect(queue.enqueue(newJob())).rejects.toThrow(QueueUnavailableError)
-  await expect(queue.find('x')).rejects.toThrow('The hit queue is closed')
+  await expect(queue.find(newJob().task_id)).rejects.toThrow('The hit queue is closed')
 })

@@ -46,6 +46,12 @@ describe('parseEnv', () => {
     expect(Object.keys(read)).not.toContain('UNKNOWN')
   })
 
+  it('does not repeat the credentials in a URL', () => {
+    expect(refusal({ PEER_URL: 'http://user:pass@a' }).message).toBe(
+      'Cannot start: PEER_URL must be a URL like http://host:6001, without credentials and path, not "http://…@a"',
+    )
+  })
+
   it.each([
     ['PORT', '65536'],
     ['PORT', '-1'],
@@ -61,7 +67,6 @@ describe('parseEnv', () => {
     ['PEER_URL', 'ftp://a'],
     ['PEER_URL', 'http://a/path'],
     ['PEER_URL', 'http://a?x'],
-    ['PEER_URL', 'http://user:pass@a'],
     ['PEER_URL', 'http://'],
     ['LOG_LEVEL', 'INFO'],
     ['LOG_FORMAT', 'xml'],
@@ -80,7 +85,7 @@ describe('parseEnv', () => {
 
   it.each(['two words', 'new\nline', 'ümlaut', '\t'])('refuses the key %j without showing it', (key) => {
     const { message } = refusal({ API_KEY: key })
-    expect(message).toMatch(/API_KEY must be printable ASCII without spaces, not its value$/)
+    expect(message).toMatch(/API_KEY must be printable ASCII without spaces, and its value is not shown here$/)
     expect(message).not.toContain(key)
   })
 })

@@ -116,7 +116,7 @@ describe('a controller that gets a signal', () => {
 describe('a controller with a wrong environment', () => {
   it.each([
     [{ CONTROLLER_PORT: 'http' }, /^\[init\] Cannot start: CONTROLLER_PORT must be a whole number from 0 to 65535, not "http"\n$/],
-    [{ API_KEY: 'two words' }, /^\[init\] Cannot start: API_KEY must be [^\n]*, not its value\n$/],
+    [{ API_KEY: 'two words' }, /^\[init\] Cannot start: API_KEY must be [^\n]*, and its value is not shown here\n$/],
     [{ CONTROLLER_DB_PATH: '/dev/null/c.db' }, /^\[init\] Cannot start[^\n]*"\/dev\/null\/c\.db"[^\n]*CONTROLLER_DB_PATH[^\n]*\n$/],
   ])('%j stops with exit code 78 and one line', async (wrong, line) => {
     using folder = new TempFolder()

@@ -40,11 +40,16 @@ describe('HIT_QUEUE', () => {
     expect(await choose(folder.path, {}, answers(true))).toBe('embedded')
   })
 
-  test('a damaged note is set aside, and the choice made again', async () => {
-    using folder = new TempFolder()
-    writeFileSync(folder.file('queue-engine.json'), 'rubbish')
-    expect(await choose(folder.path, {}, answers(false))).toBe('embedded')
-    expect(await choose(folder.path, {}, answers(true))).toBe('embedded')
+  test('a damaged note is set aside, and what is there tells the choice: no hit is stranded', async () => {
+    using embedded = new TempFolder()
+    writeFileSync(embedded.file('queue-engine.json'), 'rubbish')
+    writeFileSync(embedded.file('hits.db'), '')
+    expect(await choose(embedded.path, {}, answers(true))).toBe('embedded')
+    using redis = new TempFolder()
+    expect(await choose(redis.path, {}, answers(true))).toBe('redis')
+    writeFileSync(redis.file('queue-engine.json'), '')
+    expect(await choose(redis.path, {}, answers(false))).toBe('redis')
+    expect(await choose(redis.path, {}, never)).toBe('redis')
   })
 })
 

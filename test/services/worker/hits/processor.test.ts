@@ -1,11 +1,12 @@
 import { Writable } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import { hitErrorClasses } from '#lib/contract/hit.ts'
+import { retryAfterMs } from '#lib/http/retry-after.ts'
 import { createLogger, silentLogger } from '#lib/observe/logger.ts'
 import type { HitOutcomeResult } from '#lib/queue/port.ts'
 import type { AttemptResult } from '#services/worker/hits/execute.ts'
 import { createHitProcessor } from '#services/worker/hits/processor.ts'
-import { retryAfterMs, retryDelay } from '#services/worker/hits/retry.ts'
+import { retryDelay } from '#services/worker/hits/retry.ts'
 import { plainAnswer, RawTarget } from '#test/_support/targets.ts'
 import { jobFor, testExecutor } from './attempt.ts'
 
@@ -117,6 +118,6 @@ describe('delays', () => {
     ['-5', undefined],
     [undefined, undefined],
   ])('Retry-After %j is %s ms', (header, expected) => {
-    expect(retryAfterMs(header, { now: () => Date.UTC(2026, 10, 24) })).toBe(expected)
+    expect(retryAfterMs(header, Date.UTC(2026, 10, 24))).toBe(expected)
   })
 })

@@ -28,9 +28,11 @@ function numberProblem(raw: string): string | undefined {
   const value = Number(raw)
   const shown = raw.length > 40 ? `${raw.slice(0, 40)}…` : raw
   if (!Number.isFinite(value)) return `number ${shown} is larger than a double holds; send it as a string`
-  if (/^-?\d+$/.test(raw)) {
-    return Number.isSafeInteger(value) ? undefined : `integer ${shown} is beyond ±9007199254740991, which JSON numbers cannot hold exactly; send it as a string`
+  // However it is written: 1e16 would be passed on as its digits, and the next reader must judge it the same.
+  if (Number.isInteger(value) && !Number.isSafeInteger(value)) {
+    return `integer ${shown} is beyond ±9007199254740991, which JSON numbers cannot hold exactly; send it as a string`
   }
+  if (Object.is(value, -0)) return `number ${shown} would be stored as 0`
   return canonical(raw) === canonical(String(value)) ? undefined : `number ${shown} has more digits than a double holds; send it as a string`
 }
 

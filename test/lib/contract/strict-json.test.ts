@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { MAX_JSON_DEPTH, parseStrictJson, StrictJsonError } from '#lib/http/strict-json.ts'
+import { MAX_JSON_DEPTH, parseStrictJson, StrictJsonError } from '#lib/contract/strict-json.ts'
 import { type LosslessJson, losslessJson } from './lossless-json.ts'
 
 /** The refusal of a text; fails where it is taken. */
@@ -124,12 +124,9 @@ describe('parseStrictJson', () => {
     expect(refusal(text).path).toBe(path)
   })
 
-  it.each(['9007199254740991', '-9007199254740991', '1e20', '1.50', '1E+2', '0e9999999999', '-0', '5e-324', '1.7976931348623157e308'])(
-    'takes the number %s',
-    (text) => {
-      expect(parseStrictJson(text)).toBe(Number(text))
-    },
-  )
+  it.each(['9007199254740991', '-9007199254740991', '1e15', '1.50', '1E+2', '0e9999999999', '5e-324'])('takes the number %s', (text) => {
+    expect(parseStrictJson(text)).toBe(Number(text))
+  })
 
   it('takes nesting to the limit and refuses one level more', () => {
     const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth)
@@ -168,7 +165,7 @@ describe('parseStrictJson', () => {
 
 /** Whether a document holds an integer in digits that is beyond the safe ones: those are refused on purpose. */
 function hasUnsafeInteger(value: LosslessJson): boolean {
-  if (value.kind === 'number') return !Number.isSafeInteger(Number(value.raw)) && /^-?\d+$/.test(value.raw)
+  if (value.kind === 'number') return Number.isInteger(Number(value.raw)) && !Number.isSafeInteger(Number(value.raw))
   if (value.kind === 'array') return value.items.some(hasUnsafeInteger)
   return value.kind === 'object' && [...value.members.values()].flat().some(hasUnsafeInteger)
 }
