@@ -59,7 +59,7 @@ export type Unqueued = 'refused' | 'unknown'
 /** The queue could not be reached or written within about a second. */
 export class QueueUnavailableError extends Error {
   override readonly name = 'QueueUnavailableError'
-  /** Of an enqueue; reads, which queue nothing, say `refused`. */
+  /** What became of the hit, where an enqueue failed; of a read it says nothing. */
   readonly outcome: Unqueued
 
   /** @param message names the store, and what it said */

@@ -91,6 +91,20 @@ describe('following our controller', () => {
     expect(controller.requests('GET', '/config').map(({ path }) => path)).toEqual(['/config', '/config?wait=25'])
   })
 
+  test('a proxy that strips ETags makes no hot loop: a 200 with what is held is no news', async () => {
+    using folder = new TempFolder()
+    const config = { id: 'one', version: 1, data: {}, poll_interval_seconds: 30 }
+    await using controller = await StubServer.open((request, response) => {
+      if (request.path === '/register') {
+        return sendJson(response, 201, { data: { agent_id: 'a', poll_interval_seconds: 30, capabilities: ['wait'] } })
+      }
+      return sendJson(response, 200, { data: config })
+    })
+    await using agent = new TestAgent({ dataDir: folder.path, settings: { controllerUrl: controller.url } })
+    await vi.waitFor(() => expect(agent.follower.status.via).toBe('poll'), soon)
+    expect(controller.requests('GET', '/config')).toHaveLength(2)
+  })
+
   test('503 with Retry-After is obeyed', async () => {
     using folder = new TempFolder()
     await using controller = await StubServer.open((_request, response) => sendJson(response, 503, { message: 'busy' }, { 'Retry-After': '120' }))

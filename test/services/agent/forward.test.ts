@@ -121,3 +121,29 @@ test('a worker that is ahead of a live controller is taken back once; a cache al
   await vi.waitFor(() => expect(agent.forwarder.status.state).toBe('applied'), soon)
   expect(ahead.requests('POST', '/config').at(-1)?.path).toBe('/config?if_newer=false')
 })
+
+test('a worker that answers 409 whatever it is asked is tried again with backoff, not in a loop', async () => {
+  using folder = new TempFolder()
+  await using controller = await serveGo(withVersion(1))
+  await using worker = await StubServer.open((_request, response) => sendJson(response, 409, { message: 'never' }))
+  await using agent = new TestAgent({ dataDir: folder.path, settings: { controllerUrl: controller.url, workerUrl: worker.url } })
+  await vi.waitFor(() => expect(agent.forwarder.status.next_attempt_at).not.toBeNull(), soon)
+  expect(worker.requests('POST', '/config').map(({ path }) => path)).toEqual(['/config?if_newer=true', '/config?if_newer=false'])
+})
+
+test('going back is said once: what is handed over again later counts on from there', async () => {
+  using folder = new TempFolder()
+  await using controller = await serveGo(withVersion(3))
+  const worker = new GoWorker()
+  let ahead = true
+  await using workerServer = await StubServer.open((request, response) => {
+    if (ahead && request.path.endsWith('if_newer=true')) return sendJson(response, 409, { message: 'version 9 was accepted before' })
+    ahead = false
+    return worker.handler(request, response)
+  })
+  await using _agent = new TestAgent({ dataDir: folder.path, settings: { controllerUrl: controller.url, workerUrl: workerServer.url } })
+  await vi.waitFor(() => expect(worker.config?.version).toBe(3), soon)
+  worker.config = undefined
+  await vi.waitFor(() => expect(worker.config?.version).toBe(3), soon)
+  expect(workerServer.requests('POST', '/config').map(({ path }) => path)).toEqual(['/config?if_newer=true', '/config?if_newer=false', '/config?if_newer=true'])
+})
