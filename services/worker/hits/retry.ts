@@ -4,9 +4,9 @@ import { backoffDelay } from '#lib/runtime/backoff.ts'
 import type { Clock } from '#lib/runtime/clock.ts'
 
 /** The longest wait before a retry, in ms. */
-export const MAX_RETRY_DELAY_MS = 5 * 60_000
+export const MAX_BACKOFF_MS = 5 * 60_000
 
-const backoff = { base_ms: 1000, max_ms: MAX_RETRY_DELAY_MS, jitter: 0.2 }
+const backoff = { base_ms: 1000, max_ms: MAX_BACKOFF_MS, jitter: 0.2 }
 
 /** No answer came: another try may have one. */
 const noAnswer: ReadonlySet<HitErrorClass> = new Set<HitErrorClass>(['dns_error', 'connection_refused', 'connection_reset', 'tls_error', 'timeout'])
@@ -24,10 +24,10 @@ export function isRetryable({ error_class, status_code }: Pick<HitOutcomeResult,
  * How long to wait before the next try: 1 s, doubled each time, ±20 %. What the target asks for is held between that
  * and twice that: it can neither hurry us nor park a hit.
  * @param attempt how many tries have failed, from 1
- * @returns ms, at most {@link MAX_RETRY_DELAY_MS}
+ * @returns ms, at most {@link MAX_BACKOFF_MS}
  */
 export function retryDelay(attempt: number, retryAfter: number | undefined, clock: Pick<Clock, 'random'>): number {
   const delay = backoffDelay(attempt, backoff, clock)
   const asked = Math.min(Math.max(retryAfter ?? delay, delay), 2 * delay)
-  return Math.min(asked, MAX_RETRY_DELAY_MS)
+  return Math.min(asked, MAX_BACKOFF_MS)
 }
