@@ -36,7 +36,7 @@ async function round(side: Side): Promise<readonly number[]> {
 export const watchers: Scenario = {
   name: 'watchers',
   async run(bench) {
-    const rounds = bench.quick ? 5 : 15
+    const rounds = bench.quick ? 5 : 41
     await using pair = await startConfigPair(bench.folder())
     await using atOurs = new Child('watchers')
     await using atBare = new Child('watchers')

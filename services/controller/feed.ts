@@ -1,5 +1,6 @@
 import { etagOf } from '#lib/http/etag.ts'
 import type { StoredConfig } from '#lib/store/port.ts'
+import { Deadlines } from '#lib/watch/deadlines.ts'
 import { ChangeHub } from '#lib/watch/hub.ts'
 
 /** The current config with everything that is the same in each answer made once. */
@@ -28,6 +29,8 @@ function snapshotOf(config: StoredConfig): Snapshot {
 /** The latest config in memory, so that no read of it touches the database; followers watch it. */
 export class ConfigFeed {
   readonly hub: ChangeHub<Snapshot>
+  /** When held requests are answered without news. */
+  readonly deadlines = new Deadlines()
 
   #announced: StoredConfig | undefined
 

@@ -26,7 +26,7 @@ export const shuttingDown = (): ApiError =>
   new ApiError('NOT_READY', 'The controller is shutting down; follow again in a moment', { headers: { 'Retry-After': '1', Connection: 'close' } })
 
 /** An answer before it is one: for a Response, or for Node's own. */
-interface Answer {
+export interface Answer {
   readonly status: 200 | 304
   readonly headers: Readonly<Record<string, string>>
   readonly body: string | null
@@ -37,8 +37,14 @@ interface Answer {
  * around what the snapshot has ready: this is the route that whole fleets call.
  */
 export function latestAnswer(headers: HeaderReader, snapshot: Snapshot, held: Held): Answer {
+  if (!holds(held, snapshot)) return newsAnswer(headers, snapshot)
   const id = requestIdFrom(headers.get('x-request-id'))
-  if (holds(held, snapshot)) return { status: 304, headers: { ETag: snapshot.etag, 'Cache-Control': 'no-cache', 'X-Request-Id': id }, body: null }
+  return { status: 304, headers: { ETag: snapshot.etag, 'Cache-Control': 'no-cache', 'X-Request-Id': id }, body: null }
+}
+
+/** The answer to a reader that does not hold the config. */
+export function newsAnswer(headers: HeaderReader, snapshot: Snapshot): Answer {
+  const id = requestIdFrom(headers.get('x-request-id'))
   return {
     status: 200,
     // A request id is ASCII.
