@@ -6,13 +6,15 @@ import type { ControllerDeps } from './deps.ts'
 import { configRoutes } from './routes/config.ts'
 import { operatingRoutes } from './routes/operating.ts'
 import { registerRoutes } from './routes/register.ts'
+import { streamRoutes } from './routes/stream.ts'
 
 /** The controller as a Hono app; needs no socket, so that tests call it by `app.request`. */
 export function createControllerApp(deps: ControllerDeps) {
   const app = createApp({ logger: deps.logger })
   if (deps.origin) app.use(refuseBrowsers(deps.origin))
   app.use(apiKeyAuth({ keys: deps.keys, open: openPaths }))
-  const routes = app.route('/', operatingRoutes(deps)).route('/', registerRoutes(deps)).route('/', configRoutes(deps))
+  // The stream before the configs: its path would be a version of theirs.
+  const routes = app.route('/', operatingRoutes(deps)).route('/', registerRoutes(deps)).route('/', streamRoutes(deps)).route('/', configRoutes(deps))
   addDocs(app, {
     title: 'Controller',
     description: 'Keeps versioned configs, knows its agents, and pushes each change to them.',

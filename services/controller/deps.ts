@@ -7,12 +7,14 @@ import type { Store } from '#lib/store/port.ts'
 import { openSqliteStore } from '#lib/store/sqlite/store.ts'
 import type { ControllerConfig } from './config.ts'
 import { ConfigFeed } from './feed.ts'
+import { ConfigStreams } from './streams.ts'
 
 /** What the controller's routes stand on. */
 export interface ControllerDeps {
   readonly config: Pick<ControllerConfig, 'ownKey' | 'allowedHosts' | 'maxConfigBytes'>
   readonly store: Store
   readonly feed: ConfigFeed
+  readonly streams: ConfigStreams
   readonly keys: KeyRing
   /** Keeps web pages out while the key is the default one; undefined with a key of its own. */
   readonly origin: OriginCheck | undefined
@@ -41,5 +43,6 @@ export async function openControllerDeps(config: ControllerConfig, overrides: Pa
   const store = overrides.store ?? openSqliteStore({ path: config.dbPath, migrations: migrationsFolder(), clock })
   const feed = overrides.feed ?? (await openFeed(store, logger))
   const origin = config.ownKey ? undefined : createOriginCheck({ allowedHosts: config.allowedHosts })
-  return { config, store, feed, keys: overrides.keys ?? createKeyRing([config.apiKey]), origin, logger, clock }
+  const streams = overrides.streams ?? new ConfigStreams({ feed, logger })
+  return { config, store, feed, streams, keys: overrides.keys ?? createKeyRing([config.apiKey]), origin, logger, clock }
 }

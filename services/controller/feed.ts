@@ -15,15 +15,19 @@ export interface Snapshot {
   readonly bytes: number
   /** Latin-1 where all of it is ASCII: Node writes that faster, and the bytes are the same. */
   readonly encoding: 'latin1' | 'utf8'
+  /** The whole event of a stream; one buffer for all watchers. */
+  readonly event: Uint8Array
 }
 
 /** Makes the snapshot of a version. */
 function snapshotOf(config: StoredConfig): Snapshot {
   const head = '{"request_id":"'
-  const tail = `","status":200,"success":true,"message":"success","data":${JSON.stringify(config)}}`
+  const json = JSON.stringify(config)
+  const tail = `","status":200,"success":true,"message":"success","data":${json}}`
+  const event = Buffer.from(`id: ${config.version}\nevent: config\ndata: ${json}\n\n`)
   const bytes = Buffer.byteLength(head) + Buffer.byteLength(tail)
   const encoding = bytes === head.length + tail.length ? 'latin1' : 'utf8'
-  return { config, version: config.version, etag: etagOf(config.version), head, tail, bytes, encoding }
+  return { config, version: config.version, etag: etagOf(config.version), head, tail, bytes, encoding, event }
 }
 
 /** The latest config in memory, so that no read of it touches the database; followers watch it. */

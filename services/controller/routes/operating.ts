@@ -27,7 +27,7 @@ export function operatingRoutes(deps: ControllerDeps) {
         parts: {
           store: { ok: problem === undefined, engine: 'sqlite' },
           configs: { latest_version: deps.feed.current?.version ?? null },
-          watchers: { waiting: deps.feed.hub.watchers },
+          watchers: { waiting: deps.feed.hub.watchers - deps.streams.open, streaming: deps.streams.open },
         },
       }
     },

@@ -90,6 +90,9 @@ const cases: readonly Case[] = [
   // With a config to read there is a shorter way to it, which asks for the key by itself.
   ...keyCases('get /config', {}).flatMap((one) => (one.open ? [] : [{ ...one, published: 1, name: 'a read of what is there' }])),
 
+  { operation: 'get /config/stream', status: 503, before: ({ deps }) => deps.feed.hub.close(), body: 'NOT_READY' },
+  ...keyCases('get /config/stream', {}),
+
   { operation: 'get /config/{version}', status: 200, path: '/config/1', published: 2, body: ConfigSchema },
   { operation: 'get /config/{version}', status: 400, path: '/config/latest', body: 'INVALID_VERSION' },
   { operation: 'get /config/{version}', status: 404, path: '/config/2', published: 1, body: 'NOT_FOUND' },
@@ -127,6 +130,14 @@ describe('the controller answers', () => {
     if (!answer) throw new Error('closed without an answer')
     checkError(answer, 'REQUEST_TIMEOUT')
     seen.add(`${operation} ${answer.status}`)
+  })
+
+  it('get /config/stream: 200', async () => {
+    await using controller = await TestController.open()
+    const answer = await controller.request('/config/stream')
+    expect([answer.status, answer.headers.get('Content-Type')]).toEqual([200, 'text/event-stream'])
+    await answer.body?.cancel()
+    seen.add(`get /config/stream ${answer.status}`)
   })
 
   it('500 to what nobody foresaw, with nothing of the inside', async () => {

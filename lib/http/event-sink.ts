@@ -1,0 +1,86 @@
+import { ServerResponse } from 'node:http'
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
+import type { Context } from 'hono'
+
+/** Where the events of one stream go, whatever the runtime. */
+export interface EventSink {
+  /** Takes bytes; never blocks. The same buffer may be given to thousands of sinks. */
+  write(bytes: Uint8Array): void
+  /** Bytes that were taken and have not left this process. */
+  readonly buffered: number
+  /** Ends the stream after what was written. */
+  end(): void
+  /** Cuts the stream off now. */
+  cut(): void
+  /** Called once when the stream is over, whoever ended it. */
+  onClose(listener: () => void): void
+}
+
+/** The headers of Server-Sent Events; proxies are told not to hold them back. */
+const eventHeaders = { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-cache, no-transform', 'X-Accel-Buffering': 'no' }
+
+/** Node's own response: no web stream for each watcher, which is most of what one costs. */
+function nodeSink(outgoing: ServerResponse): EventSink {
+  return {
+    write: (bytes) => void outgoing.write(bytes),
+    get buffered() {
+      return outgoing.writableLength
+    },
+    end: () => void outgoing.end(),
+    cut: () => void outgoing.destroy(),
+    onClose: (listener) => void outgoing.once('close', listener),
+  }
+}
+
+/** A web stream, where the runtime is not Node (or a test calls the app without a socket). */
+function webSink(): { readonly sink: EventSink; readonly body: ReadableStream<Uint8Array> } {
+  const listeners: (() => void)[] = []
+  let controller: ReadableStreamDefaultController<Uint8Array> | undefined
+  const close = () => {
+    controller = undefined
+    for (const listener of listeners.splice(0)) listener()
+  }
+  const body = new ReadableStream<Uint8Array>(
+    {
+      start: (started) => {
+        controller = started
+      },
+      cancel: close,
+    },
+    new ByteLengthQueuingStrategy({ highWaterMark: 0 }),
+  )
+  const sink: EventSink = {
+    write: (bytes) => controller?.enqueue(bytes),
+    get buffered() {
+      return -(controller?.desiredSize ?? 0)
+    },
+    end: () => {
+      controller?.close()
+      close()
+    },
+    cut: () => {
+      controller?.error(new Error('the reader does not read'))
+      close()
+    },
+    onClose: (listener) => void listeners.push(listener),
+  }
+  return { sink, body }
+}
+
+/**
+ * Begins a stream of Server-Sent Events as the answer of a route.
+ * @param requestId goes out as `X-Request-Id`
+ * @param begin is given the sink, before the answer is returned
+ */
+export function streamEvents(c: Context, requestId: string, begin: (sink: EventSink) => void): Response {
+  const headers = { ...eventHeaders, 'X-Request-Id': requestId }
+  const env: unknown = c.env
+  if (typeof env === 'object' && env !== null && 'outgoing' in env && env.outgoing instanceof ServerResponse) {
+    env.outgoing.writeHead(200, headers)
+    begin(nodeSink(env.outgoing))
+    return RESPONSE_ALREADY_SENT
+  }
+  const { sink, body } = webSink()
+  begin(sink)
+  return new Response(body, { headers })
+}

@@ -1,0 +1,100 @@
+import type { EventSink } from '#lib/http/event-sink.ts'
+import type { Logger } from '#lib/observe/logger.ts'
+import type { ConfigFeed, Snapshot } from './feed.ts'
+
+/** Into how many parts the watchers are parted, so that their heartbeats do not come all at once. */
+const HEARTBEAT_SLOTS = 30
+
+const heartbeat = new TextEncoder().encode(':\n\n')
+/** What a stream begins with: how long to wait before it is opened again, in ms. */
+const opening = new TextEncoder().encode('retry: 1000\n\n')
+
+/** Bounds of a stream. */
+export interface StreamLimits {
+  /** A comment is sent this often, in ms, so that a path that went silent is noticed. */
+  readonly heartbeat_ms: number
+  /** A reader that has more than this waiting, in bytes, is cut off. */
+  readonly max_buffered_bytes: number
+}
+
+interface Stream {
+  readonly sink: EventSink
+  /** What was waiting at the last heartbeat: a reader that took nothing of it since does not read. */
+  stuck: number
+}
+
+/**
+ * The streams of `GET /config/stream`: every watcher gets the same bytes, which were encoded once; one timer beats
+ * for all; and a reader that does not read is cut off by name, with bounded memory until then.
+ */
+export class ConfigStreams {
+  readonly #feed: ConfigFeed
+  readonly #logger: Logger
+  readonly #limits: StreamLimits
+  readonly #slots: Set<Stream>[] = Array.from({ length: HEARTBEAT_SLOTS }, () => new Set())
+  #opened = 0
+  #open = 0
+  #beat = 0
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(options: { readonly feed: ConfigFeed; readonly logger: Logger; readonly limits?: Partial<StreamLimits> }) {
+    this.#feed = options.feed
+    this.#logger = options.logger
+    this.#limits = { heartbeat_ms: 15_000, max_buffered_bytes: 1024 * 1024, ...options.limits }
+  }
+
+  /** How many streams are open. */
+  get open(): number {
+    return this.#open
+  }
+
+  /**
+   * Sends what is latest unless the reader holds it, and then each version that is announced.
+   * @param holds whether the reader has a config already
+   */
+  add(sink: EventSink, holds: (snapshot: Snapshot) => boolean): void {
+    const stream: Stream = { sink, stuck: 0 }
+    const slot = this.#slots[this.#opened++ % HEARTBEAT_SLOTS]
+    const unsubscribe = this.#feed.hub.subscribe((snapshot) => {
+      if (snapshot === undefined) sink.end()
+      else this.#send(stream, snapshot.event)
+    })
+    slot?.add(stream)
+    this.#open++
+    this.#timer ??= setInterval(() => this.#beatOnce(), this.#limits.heartbeat_ms / HEARTBEAT_SLOTS)
+    sink.onClose(() => {
+      unsubscribe()
+      slot?.delete(stream)
+      if (--this.#open > 0) return
+      clearInterval(this.#timer)
+      this.#timer = undefined
+    })
+    sink.write(opening)
+    const { current } = this.#feed
+    if (current !== undefined && !holds(current)) sink.write(current.event)
+    if (this.#feed.hub.closed) sink.end()
+  }
+
+  #send(stream: Stream, bytes: Uint8Array): void {
+    if (stream.sink.buffered > this.#limits.max_buffered_bytes) this.#cut(stream)
+    else stream.sink.write(bytes)
+  }
+
+  /** One slot's heartbeats. */
+  #beatOnce(): void {
+    this.#beat = (this.#beat + 1) % HEARTBEAT_SLOTS
+    for (const stream of this.#slots[this.#beat] ?? []) {
+      const { buffered } = stream.sink
+      if (buffered > 0 && stream.stuck > 0 && buffered >= stream.stuck) this.#cut(stream)
+      else {
+        stream.stuck = buffered
+        stream.sink.write(heartbeat)
+      }
+    }
+  }
+
+  #cut(stream: Stream): void {
+    this.#logger.warn('http', 'watcher_too_slow: a reader of the stream does not read and was cut off', { buffered_bytes: stream.sink.buffered })
+    stream.sink.cut()
+  }
+}
