@@ -1,6 +1,7 @@
 // Publishes a config: npm run publish-config -- config.json   (or - for standard input; the data object alone is enough)
 import { readFileSync } from 'node:fs'
 import { ConfigDataSchema, PublishRequestSchema } from '#lib/contract/config.ts'
+import { parseStrictJson, StrictJsonError } from '#lib/contract/strict-json.ts'
 import { createControllerClient } from '#services/controller/client.ts'
 import { addressOf, fail, reach } from './cli.ts'
 
@@ -8,8 +9,10 @@ import { addressOf, fail, reach } from './cli.ts'
 function readRequest(file: string) {
   let content: unknown
   try {
-    content = JSON.parse(readFileSync(file === '-' ? 0 : file, 'utf8'))
+    // Strictly, as the controller reads: parsed loosely, what is published would not be what the file says.
+    content = parseStrictJson(readFileSync(file === '-' ? 0 : file, 'utf8'))
   } catch (error) {
+    if (error instanceof StrictJsonError) return fail(`Cannot publish ${file}: ${error.path}: ${error.message}`, 65)
     return fail(`Cannot publish ${file}: ${error instanceof Error ? error.message : String(error)}`, 66)
   }
   const whole = PublishRequestSchema.safeParse(content)

@@ -16,7 +16,7 @@ const banner = (ports: { readonly controller: number; readonly agent: number; re
   Publish a config, and hit its URL:
     curl -s localhost:${ports.controller}/config -H "X-API-Key: ${key}" -H 'Content-Type: application/json' \\
       -d '{"data": {"url": "http://localhost:${ports.controller}/health"}, "poll_interval_seconds": 30}'
-    curl -s 'localhost:${ports.worker}/hit?wait=10'
+    sleep 1; curl -s 'localhost:${ports.worker}/hit?wait=10'
 
 `
 

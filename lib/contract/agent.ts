@@ -34,7 +34,13 @@ export const RegisterResponseSchema = z
   })
   .meta({
     id: 'RegisterResponse',
-    example: { agent_id: '9a1f6c0e-5d0f-5f5b-8a51-7b1f2f0a9c55', status: 'active', poll_url: '/config', poll_interval_seconds: 30, capabilities: ['wait'] },
+    example: {
+      agent_id: '9a1f6c0e-5d0f-5f5b-8a51-7b1f2f0a9c55',
+      status: 'active',
+      poll_url: '/config',
+      poll_interval_seconds: 30,
+      capabilities: ['wait', 'stream'],
+    },
   })
 
 /** A registration's answer as an agent reads it: a Go controller names no capabilities, a later one may name more. */
@@ -48,7 +54,7 @@ export const ReceivedRegistrationSchema = z.object({
 export const connectionStates = ['starting', 'registering', 'following', 'retrying', 'stopped'] as const
 export type ConnectionState = (typeof connectionStates)[number]
 
-/** How an agent follows: by long poll, or by polling at the interval. */
+/** How an agent follows: by stream, by long poll, or by polling at the interval. */
 export const followModes = ['stream', 'wait', 'poll'] as const
 export type FollowMode = (typeof followModes)[number]
 

@@ -68,6 +68,18 @@ export function createPeerFetch(options: PeerFetchOptions): typeof fetch {
   }
 }
 
+/**
+ * A fetch for streams: the answer is handed on as it comes, no redirect is followed.
+ * @throws PeerError where there is no answer
+ */
+export const streamingFetch: typeof fetch = async (input, init) => {
+  try {
+    return await fetch(input, { ...init, redirect: 'error' })
+  } catch (error) {
+    throw error instanceof PeerError ? error : new PeerError(reasonOf(error), { cause: error })
+  }
+}
+
 /** The part of a typed client's answer that is read here. */
 interface PeerAnswer {
   readonly status: number

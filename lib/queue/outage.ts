@@ -18,6 +18,7 @@ export interface OutageOptions {
 export class Outage {
   readonly #options: OutageOptions
   #since: number | undefined
+  #reason: string | undefined
 
   constructor(options: OutageOptions) {
     this.#options = options
@@ -27,11 +28,17 @@ export class Outage {
     return this.#since !== undefined
   }
 
+  /** Why the store is away, as the first failure said; undefined while it is there. */
+  get reason(): string | undefined {
+    return this.#reason
+  }
+
   down(error: unknown): void {
     const { logger, clock, part, store, onDown, closed } = this.#options
     if (this.#since !== undefined || closed.aborted) return
     this.#since = clock.monotonic()
     const reason = error instanceof Error ? error.message || error.name : String(error)
+    this.#reason = reason
     logger.error(part, `${store} cannot be used: ${reason}. Hits are refused until it is back; this line is not repeated`)
     onDown?.()
   }
@@ -41,6 +48,7 @@ export class Outage {
     const { logger, clock, part, store } = this.#options
     const seconds = (clock.monotonic() - this.#since) / 1000
     this.#since = undefined
+    this.#reason = undefined
     logger.info(part, `${store} is back after ${seconds.toFixed(1)} s`)
   }
 }

@@ -34,6 +34,8 @@ export function loadAgentConfig(environment: Environment = process.env) {
     requestTimeoutMs: env.REQUEST_TIMEOUT_SECONDS * 1000,
     /** How long a long poll is held, in seconds. */
     waitSeconds: 25,
+    /** How long a stream may say nothing, in ms: two heartbeats. */
+    streamSilenceMs: 30_000,
     /** How often the worker is looked at, in ms: a Go worker forgets its config when it restarts. */
     workerCheckMs: 5000,
     allowedHosts: env.ALLOWED_HOSTS,

@@ -18,7 +18,7 @@ test('one command: a publish is at the worker within a second, and a hit has its
   await using server = await target()
   await using all = startService('all', { DATA_DIR: folder.path })
   const [controller, agent, worker] = await Promise.all([portOf(all, 'controller'), portOf(all, 'agent'), portOf(all, 'worker')])
-  await vi.waitFor(async () => expect((await agentStatus(agent)).controller.via).toBe('wait'), soon)
+  await vi.waitFor(async () => expect((await agentStatus(agent)).controller.via).toBe('stream'), soon)
 
   const published = performance.now()
   const version = await publishUrl(controller, `${server.url}/first`)

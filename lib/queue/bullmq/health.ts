@@ -30,12 +30,15 @@ async function warningsOf(redis: Redis): Promise<string[]> {
   return warnings
 }
 
-/** The engine's health, as far as Redis answers. Never rejects; the commands are bounded by the client's timeout. */
-export async function redisHealth(clients: readonly [queue: Redis, results: Redis], jobs: RedisJobs): Promise<QueueHealth> {
+/**
+ * The engine's health, as far as Redis answers. Never rejects; the commands are bounded by the client's timeout.
+ * @param reason why Redis is away, where an outage is known
+ */
+export async function redisHealth(clients: readonly [queue: Redis, results: Redis], jobs: RedisJobs, reason: () => string | undefined): Promise<QueueHealth> {
   try {
     const [, counts, warnings] = await Promise.all([probe(clients), jobs.counts(), warningsOf(clients[0])])
     return { engine: 'redis', ok: true, warnings, counts }
   } catch (error) {
-    return { engine: 'redis', ok: false, warnings: [`Redis cannot be used: ${error instanceof Error ? error.message : String(error)}`] }
+    return { engine: 'redis', ok: false, warnings: [`Redis cannot be used: ${reason() ?? (error instanceof Error ? error.message : String(error))}`] }
   }
 }

@@ -115,7 +115,7 @@ export class RedisHitQueue implements HitQueue {
   }
 
   health(): Promise<QueueHealth> {
-    return redisHealth(this.#clients, this.#jobs)
+    return redisHealth(this.#clients, this.#jobs, () => this.#outage.reason)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -138,7 +138,8 @@ export class RedisHitQueue implements HitQueue {
       if (!isAway(cause)) throw cause
       if (this.#closing.signal.aborted) throw new QueueUnavailableError('The hit queue is closed', outcome, { cause })
       this.#outage.down(cause)
-      const message = cause instanceof Error ? cause.message : String(cause)
+      // What a client says of a command that it did not even send helps nobody; why it is not connected does.
+      const message = this.#outage.reason ?? (cause instanceof Error ? cause.message : String(cause))
       throw new QueueUnavailableError(`The hit queue cannot be used: ${targetName(this.#options.redis)} says ${JSON.stringify(message)}`, outcome, { cause })
     }
   }

@@ -1,9 +1,10 @@
 import { ReceivedRegistrationSchema } from '#lib/contract/agent.ts'
 import { type ReceivedConfig, ReceivedConfigSchema } from '#lib/contract/config.ts'
-import { createPeerFetch, failureOf, readData } from '#lib/http/peer.ts'
+import { createPeerFetch, failureOf, PeerError, readData, streamingFetch } from '#lib/http/peer.ts'
 import { VERSION } from '#lib/runtime/version.ts'
 import { createControllerClient } from '#services/controller/client.ts'
 import type { AgentConfig } from '../config.ts'
+import { readConfigStream } from './config-stream.ts'
 
 /** A config with the ETag it came with, which is echoed byte for byte. */
 export interface HeldConfig {
@@ -31,6 +32,12 @@ export interface ControllerLink {
    * @param waitSeconds how long the controller may hold the request; undefined: not at all
    */
   fetch(held: HeldConfig | undefined, waitSeconds: number | undefined, signal: AbortSignal): Promise<FetchOutcome>
+  /**
+   * Follows the stream of configs until it ends.
+   * @param held what the agent holds; it is not sent again
+   * @param onSign told of each heartbeat (undefined) and each config
+   */
+  stream(held: HeldConfig | undefined, onSign: (held: HeldConfig | undefined) => void, signal: AbortSignal): Promise<void>
 }
 
 /** Makes the link on the typed client. */
@@ -51,6 +58,30 @@ export function createControllerLink(config: AgentConfig, instanceId: string, li
       const registration = await readData(answer, ReceivedRegistrationSchema)
       agentId = registration.agent_id
       return { agentId, pollIntervalSeconds: registration.poll_interval_seconds, capabilities: new Set(registration.capabilities) }
+    },
+
+    async stream(held, onSign, signal) {
+      // The time limit is for the answer to begin; the stream itself may last, and its silence is looked at.
+      const opening = new AbortController()
+      const late = setTimeout(() => opening.abort(new PeerError('no answer in time')), config.requestTimeoutMs)
+      const answer = await client.config.stream
+        .$get(
+          {
+            header: {
+              ...(held === undefined ? {} : { 'last-event-id': String(held.config.version) }),
+              ...(held?.config.id === undefined ? {} : { 'x-config-id': held.config.id }),
+            },
+          },
+          {
+            fetch: streamingFetch,
+            headers: agentId === undefined ? {} : { 'X-Agent-Id': agentId },
+            init: { signal: AbortSignal.any([signal, opening.signal]) },
+          },
+        )
+        .finally(() => clearTimeout(late))
+      if (!answer.ok) throw await failureOf(answer)
+      if (answer.body === null) throw new PeerError('answered a stream without a body')
+      await readConfigStream(answer.body, { silence_ms: config.streamSilenceMs, max_bytes: config.maxConfigBytes }, onSign)
     },
 
     async fetch(held, waitSeconds, signal) {

@@ -8,7 +8,7 @@ import type { AgentConfig } from '../config.ts'
 import type { ConfigCache } from './cache.ts'
 import type { ControllerLink, FetchOutcome, HeldConfig, Registration } from './controller-link.ts'
 import type { Forwarder } from './forwarder.ts'
-import { LongPollTrust } from './long-poll-trust.ts'
+import { TransportTrust } from './transport-trust.ts'
 
 /** What a config is to one that is held already. */
 type Standing = 'first' | 'newer' | 'same' | 'restored'
@@ -33,12 +33,14 @@ export interface FollowerOptions {
 }
 
 /**
- * Follows the controller: registers, fetches at once, then follows by long poll where it can, else by polling.
+ * Follows the controller: registers, fetches at once, then follows by stream where it can, else by long poll, else by
+ * polling.
  * Every failure leads back to the start after a backoff, for ever.
  */
 export class Follower {
   readonly #options: FollowerOptions
-  readonly #trust = new LongPollTrust()
+  readonly #streams = new TransportTrust()
+  readonly #longPolls = new TransportTrust()
   #held: HeldConfig | undefined
   #registration: Registration | undefined
   #failures = 0
@@ -114,31 +116,62 @@ export class Follower {
     this.#options.logger.info('init', 'registered, following the controller', { agent_id: this.#registration.agentId, version: this.#held?.config.version })
   }
 
-  /** One long poll, or one interval and a poll. */
+  /** One stream, one long poll, or one interval and a poll: the best way that the controller offers and that works. */
   async #step(signal: AbortSignal): Promise<void> {
-    const { link, clock, config } = this.#options
-    if (this.#registration?.capabilities.has('wait') && this.#trust.usable) {
-      this.#via = 'wait'
-      const started = clock.monotonic()
-      try {
-        const outcome = await link.fetch(this.#held, config.waitSeconds, signal)
-        // A 200 with what is held already (a proxy that changes or strips ETags) is no news either.
-        if (this.#take(outcome)) this.#trust.worked()
-        else if (this.#trust.cameBack(clock.monotonic() - started, config.waitSeconds * 1000)) {
-          this.#options.logger.warn('http', 'long polls come back at once, polling at the interval for a while')
-        }
-      } catch (error) {
-        if (!signal.aborted && this.#trust.failed()) this.#options.logger.warn('http', 'long polls keep failing, polling at the interval for a while')
-        throw error
-      }
-      return
+    const offered = this.#registration?.capabilities
+    if (offered?.has('stream') && this.#streams.usable) await this.#followStream(signal)
+    else if (offered?.has('wait') && this.#longPolls.usable) await this.#longPoll(signal)
+    else await this.#poll(signal)
+  }
+
+  /** Follows the stream; that it ends is a reason to begin anew. */
+  async #followStream(signal: AbortSignal): Promise<void> {
+    const { link, logger } = this.#options
+    this.#via = 'stream'
+    try {
+      await link.stream(
+        this.#held,
+        (held) => {
+          this.#streams.worked()
+          if (held) this.#take({ kind: 'config', held })
+        },
+        signal,
+      )
+      throw new PeerError('the stream ended')
+    } catch (error) {
+      if (!signal.aborted && this.#streams.failed()) logger.warn('http', 'streams keep failing, following by long poll or polling for a while')
+      throw error
     }
+  }
+
+  async #longPoll(signal: AbortSignal): Promise<void> {
+    const { link, clock, config, logger } = this.#options
+    this.#via = 'wait'
+    const started = clock.monotonic()
+    try {
+      const outcome = await link.fetch(this.#held, config.waitSeconds, signal)
+      // A 200 with what is held already (a proxy that changes or strips ETags) is no news either.
+      if (this.#take(outcome)) this.#longPolls.worked()
+      else if (this.#longPolls.cameBack(clock.monotonic() - started, config.waitSeconds * 1000)) {
+        logger.warn('http', 'long polls come back at once, polling at the interval for a while')
+        return
+      }
+      this.#streams.steppedWithout()
+    } catch (error) {
+      if (!signal.aborted && this.#longPolls.failed()) logger.warn('http', 'long polls keep failing, polling at the interval for a while')
+      throw error
+    }
+  }
+
+  async #poll(signal: AbortSignal): Promise<void> {
+    const { link, clock } = this.#options
     this.#via = 'poll'
     // A little early rather than late, and not all agents of a fleet at the same moment.
     await clock.sleep(this.pollIntervalSeconds * 1000 * (1 - 0.1 * clock.random()), signal)
     signal.throwIfAborted()
     this.#take(await link.fetch(this.#held, undefined, signal))
-    this.#trust.polled()
+    this.#longPolls.steppedWithout()
+    this.#streams.steppedWithout()
   }
 
   /**
@@ -192,8 +225,8 @@ export class Follower {
   }
 
   #enter(state: ConnectionState): void {
-    if (this.#state === state) return
+    // An outage is one, however often it is tried to end it: its beginning stays.
+    if ((this.#state === 'following') !== (state === 'following') || state === 'stopped') this.#since = this.#options.clock.now()
     this.#state = state
-    this.#since = this.#options.clock.now()
   }
 }

@@ -15,7 +15,7 @@ const AGENT_NAMESPACE = '2f1c9c86-7b0c-5d1e-9c61-6d0b3b1a7e42'
 /** A registration is small: hostname, address, labels. */
 const MAX_REGISTRATION_BYTES = 64 * 1024
 
-const offered: readonly Capability[] = ['wait']
+const offered: readonly Capability[] = ['wait', 'stream']
 
 /** The id of an agent: the same whenever it registers again, and whoever answers. */
 export const agentIdOf = (request: Pick<RegisterRequest, 'instance_id' | 'hostname' | 'ip_address' | 'port'>): string =>

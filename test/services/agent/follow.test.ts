@@ -30,7 +30,7 @@ describe('following our controller', () => {
     await using workerServer = await serveGo(worker)
     await using agent = new TestAgent({ dataDir: folder.path, settings: { controllerUrl: url, workerUrl: workerServer.url } })
 
-    await vi.waitFor(() => expect(agent.follower.status).toMatchObject({ state: 'following', via: 'wait' }), soon)
+    await vi.waitFor(() => expect(agent.follower.status).toMatchObject({ state: 'following', via: 'stream' }), soon)
     for (let version = 1; version <= 5; version++) {
       await publish(controller, { n: version })
       await vi.waitFor(() => expect(worker.config).toMatchObject({ version, data: { n: version } }), soon)
@@ -157,6 +157,21 @@ describe('without the controller', () => {
     await vi.waitFor(() => expect(worker.config).toMatchObject({ version: 1, data: { n: 1 } }), soon)
     await vi.waitFor(() => expect(agent.follower.status).toMatchObject({ state: 'retrying' }), soon)
     expect(agent.follower.status.last_error).toContain('ECONNREFUSED')
+  })
+
+  test('an outage is one, however often it is tried to end it: since says when it began', async () => {
+    using folder = new TempFolder()
+    const go = new GoController()
+    go.failing = { status: 500 }
+    await using controller = await serveGo(go)
+    await using agent = new TestAgent({ dataDir: folder.path, settings: { controllerUrl: controller.url, pollIntervalSeconds: 1 } })
+    await vi.waitFor(() => expect(agent.follower.status.state).toBe('retrying'), soon)
+    const { since } = agent.follower.status
+    await vi.waitFor(() => expect(controller.requests('POST', '/register').length).toBeGreaterThan(2), soon)
+    expect(agent.follower.status.since).toBe(since)
+    go.failing = undefined
+    await vi.waitFor(() => expect(agent.follower.status.state).toBe('following'), soon)
+    expect(agent.follower.status.since > since).toBe(true)
   })
 
   test('a controller that comes back is followed again, by the version that was published meanwhile', async () => {
