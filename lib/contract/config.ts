@@ -107,6 +107,12 @@ export const ReceivedConfigSchema = z.object({
 })
 export type ReceivedConfig = z.infer<typeof ReceivedConfigSchema>
 
+/** `X-Config-Id`: how a reader says by id which config it holds, beside its version. */
+export const ConfigIdHeaderSchema = z.string().optional().meta({
+  description: 'The id of the config held; where given, a match needs both.',
+  example: '5b1d7a5e-93c8-4c53-8f0a-0a5b0f2f6c11',
+})
+
 /** `?wait=`: whole seconds from 0 to {@link MAX_WAIT_SECONDS}. */
 export const WaitQuerySchema = z.object({
   wait: z

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { DEFAULT_MAX_CONFIG_BYTES } from '../contract/config.ts'
 
 /** The environment, or whatever stands for it in a test. */
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -72,7 +73,7 @@ export const commonEnv = {
   ALLOWED_HOSTS: list()
     .refine((names) => names.every((name) => /^[\w.:-]+$/.test(name)), { error: 'must be host names parted by commas, without http:// and port' })
     .describe('Names, parted by commas, that a service without a key of its own answers to beside loopback'),
-  MAX_CONFIG_BYTES: whole(1024, 64 * 1024 * 1024, 1024 * 1024).describe('How large a config may be; the same on controller, agents and workers'),
+  MAX_CONFIG_BYTES: whole(1024, 64 * 1024 * 1024, DEFAULT_MAX_CONFIG_BYTES).describe('How large a config may be; the same on controller, agents and workers'),
 }
 
 /** Secrets are named in an error, never shown. */

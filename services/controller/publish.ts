@@ -1,4 +1,4 @@
-import { DEFAULT_MAX_CONFIG_BYTES, type PublishRequest } from '#lib/contract/config.ts'
+import type { PublishRequest } from '#lib/contract/config.ts'
 import { ApiError } from '#lib/http/errors.ts'
 import { etagOf, ifMatchPasses } from '#lib/http/etag.ts'
 import { type StoredConfig, VersionConflictError } from '#lib/store/port.ts'
@@ -21,8 +21,8 @@ function conflict(ifMatch: string, latest: number): ApiError {
  * @throws ApiError VERSION_CONFLICT, PAYLOAD_TOO_LARGE, STORE_UNAVAILABLE
  */
 export async function publishConfig(deps: ControllerDeps, request: PublishRequest, ifMatch: string | undefined): Promise<StoredConfig> {
-  const maxBytes = deps.config.maxConfigBytes ?? DEFAULT_MAX_CONFIG_BYTES
-  // What was sent may be shorter than what it says: 1e20 is stored with its 21 digits.
+  const maxBytes = deps.config.maxConfigBytes
+  // What was sent may be shorter than what it says: 1e15 is stored with its 16 digits.
   const size = Buffer.byteLength(JSON.stringify(request.data))
   if (size > maxBytes) throw new ApiError('PAYLOAD_TOO_LARGE', `Cannot publish: data is ${size} bytes of JSON, at most ${maxBytes} are allowed`)
   try {

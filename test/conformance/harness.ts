@@ -102,3 +102,16 @@ export class TestChild implements AsyncDisposable {
     await this.kill()
   }
 }
+
+/** Processes every hit of a queue to a good end. @returns the ids of the attempts made so far, in order */
+export function completeAll(queue: HitQueue, concurrency: number): string[] {
+  const ran: string[] = []
+  queue.start(
+    async ({ task_id }) => {
+      ran.push(task_id)
+      return completed
+    },
+    { concurrency },
+  )
+  return ran
+}

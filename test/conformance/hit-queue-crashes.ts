@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { MAX_CRASHES } from '#lib/queue/port.ts'
-import { completed, type HitQueueHarness, newJob, TestChild, until } from './harness.ts'
+import { completeAll, completed, type HitQueueHarness, newJob, TestChild, until } from './harness.ts'
 
 /** What every engine keeps through the death of its process, and of its store. */
 export function hitQueueCrashes(makeHarness: () => Promise<HitQueueHarness>): void {
@@ -52,14 +52,7 @@ export function hitQueueCrashes(makeHarness: () => Promise<HitQueueHarness>): vo
       await harness.expireLeases()
     }
     const queue = await harness.open()
-    const ran: string[] = []
-    queue.start(
-      async ({ task_id }) => {
-        ran.push(task_id)
-        return completed
-      },
-      { concurrency: 1 },
-    )
+    const ran = completeAll(queue, 1)
     expect(await queue.waitForEnd(job.task_id, AbortSignal.timeout(15_000))).toMatchObject({ status: 'failed', error_class: 'internal', attempts: 0 })
     expect(ran).toEqual([])
     expect(await queue.enqueue(newJob(), { idempotencyKey: 'a deadly one' })).toEqual({ task_id: job.task_id, duplicate: true })

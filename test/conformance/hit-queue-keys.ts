@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { completed, finalOf, type HitQueueHarness, newJob, until } from './harness.ts'
+import { completeAll, completed, finalOf, type HitQueueHarness, newJob, until } from './harness.ts'
 
 /** What every engine does with idempotency keys. */
 export function hitQueueKeys(makeHarness: () => Promise<HitQueueHarness>): void {
@@ -13,14 +13,7 @@ export function hitQueueKeys(makeHarness: () => Promise<HitQueueHarness>): void 
     expect(answers.filter(({ duplicate }) => !duplicate)).toHaveLength(1)
     const [taskId = ''] = ids
 
-    const ran: string[] = []
-    queue.start(
-      async ({ task_id }) => {
-        ran.push(task_id)
-        return completed
-      },
-      { concurrency: 5 },
-    )
+    const ran = completeAll(queue, 5)
     await finalOf(queue, taskId)
     expect(await queue.enqueue(newJob(), key)).toEqual({ task_id: taskId, duplicate: true })
     expect(ran).toEqual([taskId])

@@ -1,5 +1,5 @@
 import { createRoute, z } from '@hono/zod-openapi'
-import { ConfigSchema, PublishRequestSchema, WaitQuerySchema } from '#lib/contract/config.ts'
+import { ConfigIdHeaderSchema, ConfigSchema, PublishRequestSchema, WaitQuerySchema } from '#lib/contract/config.ts'
 import { answer, bodyErrors, errorAnswer, jsonRequest, keyErrors } from '#lib/http/answers.ts'
 import { createRouter } from '#lib/http/app.ts'
 import { strictJsonBody } from '#lib/http/body.ts'
@@ -16,18 +16,13 @@ const etagHeader = { ETag: { description: 'The version, quoted.', schema: { type
 const publishHeaders = z.object({
   'if-match': z
     .string()
-
     .optional()
     .meta({ description: 'Publish only where this is the latest version; `"0"`: only where there is none yet.', example: '"6"' }),
 })
 
 const readHeaders = z.object({
   'if-none-match': z.string().optional().meta({ description: 'The version held, as `7`, `"7"`, `W/"7"`, a list, or `*`.', example: '"6"' }),
-  'x-config-id': z
-    .string()
-
-    .optional()
-    .meta({ description: 'The id of the config held; where given, a match needs both.', example: '5b1d7a5e-93c8-4c53-8f0a-0a5b0f2f6c11' }),
+  'x-config-id': ConfigIdHeaderSchema,
 })
 
 /** What a version in a path may be: a number; one that cannot exist is simply not there. */

@@ -1,4 +1,5 @@
 import { createRoute, z } from '@hono/zod-openapi'
+import { ConfigIdHeaderSchema } from '#lib/contract/config.ts'
 import { errorAnswer, keyErrors } from '#lib/http/answers.ts'
 import { createRouter } from '#lib/http/app.ts'
 import { streamEvents } from '#lib/http/event-sink.ts'
@@ -8,10 +9,7 @@ import { heldBy, holds, shuttingDown } from '../watch.ts'
 
 const streamHeaders = z.object({
   'last-event-id': z.string().optional().meta({ description: 'The version held: it is not sent again.', example: '7' }),
-  'x-config-id': z
-    .string()
-    .optional()
-    .meta({ description: 'The id of the config held; where given, a match needs both.', example: '5b1d7a5e-93c8-4c53-8f0a-0a5b0f2f6c11' }),
+  'x-config-id': ConfigIdHeaderSchema,
 })
 
 const example =

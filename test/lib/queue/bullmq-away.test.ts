@@ -7,7 +7,7 @@ import { openRedisHitQueue } from '#lib/queue/bullmq/open.ts'
 import type { HitQueue } from '#lib/queue/port.ts'
 import { systemClock } from '#lib/runtime/clock.ts'
 import { TestRedis } from '../../_support/redis.ts'
-import { completed, newJob, recordingLogger, until } from '../../conformance/harness.ts'
+import { completeAll, completed, newJob, recordingLogger, until } from '../../conformance/harness.ts'
 
 const openOn = ({ host, port }: TestRedis, logger = silentLogger): Promise<HitQueue> =>
   openRedisHitQueue({ redis: { host, port, db: 0, queueDb: 1 }, logger, clock: systemClock })
@@ -71,14 +71,7 @@ test('a hit whose reply timed out: nobody says that nothing was queued, it runs,
   await using redis = await TestRedis.start()
   await using queue = await openOn(redis)
   await using admin = await client(redis, 1)
-  const ran: string[] = []
-  queue.start(
-    async ({ task_id }) => {
-      ran.push(task_id)
-      return completed
-    },
-    { concurrency: 2 },
-  )
+  const ran = completeAll(queue, 2)
   const [plain, keyed] = [newJob(), newJob()]
   await admin.redis.client('PAUSE', 1500, 'WRITE')
   const unknown = { name: 'QueueUnavailableError', outcome: 'unknown', message: expect.stringContaining('Command timed out') }
@@ -154,14 +147,7 @@ test('a hit whose key lies in a form that cannot be read ends failed, class inte
   await queue.enqueue(job, { idempotencyKey: 'k' })
   const [deduplication = ''] = await jobs.redis.keys('bull:hits:de:*')
   await results.redis.lpush(`worker:hit:idempotency:${deduplication.replace('bull:hits:de:', '')}`, 'x')
-  const ran: string[] = []
-  queue.start(
-    async ({ task_id }) => {
-      ran.push(task_id)
-      return completed
-    },
-    { concurrency: 1 },
-  )
+  const ran = completeAll(queue, 1)
   expect(await queue.waitForEnd(job.task_id, AbortSignal.timeout(5000))).toMatchObject({
     status: 'failed',
     error_class: 'internal',

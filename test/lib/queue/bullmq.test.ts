@@ -8,7 +8,7 @@ import { type HitQueue, QueueUnavailableError, RESULT_TTL_SECONDS } from '#lib/q
 import { systemClock } from '#lib/runtime/clock.ts'
 import { TestRedis } from '../../_support/redis.ts'
 import { expireLeases } from '../../conformance/expire-leases.ts'
-import { completed, newJob, TestChild, until } from '../../conformance/harness.ts'
+import { completeAll, completed, newJob, TestChild, until } from '../../conformance/harness.ts'
 
 const openOn = ({ host, port }: TestRedis): Promise<HitQueue> =>
   openRedisHitQueue({ redis: { host, port, db: 0, queueDb: 1 }, logger: silentLogger, clock: systemClock })
@@ -96,14 +96,7 @@ test('a worker that died after it stored the result: the hit ends, and is not ru
   }
   await results.redis.set(`worker:hit:result:${job.task_id}`, JSON.stringify({ task_id: job.task_id, status: 'completed', body: 'the first' }), 'EX', 3600)
   await expireLeases(redis.port)
-  const ran: string[] = []
-  queue.start(
-    async ({ task_id }) => {
-      ran.push(task_id)
-      return completed
-    },
-    { concurrency: 1 },
-  )
+  const ran = completeAll(queue, 1)
   await until('the job is gone', async () => (await jobs.redis.exists(`bull:hits:${job.task_id}`)) === 0)
   expect(ran).toEqual([])
   expect(await queue.find(job.task_id)).toMatchObject({ body: 'the first' })

@@ -13,7 +13,7 @@ import { Writer } from '#lib/queue/sqlite/writer.ts'
 import { type Clock, systemClock } from '#lib/runtime/clock.ts'
 import { FileLockedError, lockFile } from '#lib/sqlite/lock.ts'
 import { openDatabase } from '#lib/sqlite/open.ts'
-import { completed, newJob, recordingLogger, TestChild, until } from '../../conformance/harness.ts'
+import { completeAll, completed, newJob, recordingLogger, TestChild, until } from '../../conformance/harness.ts'
 
 let folder: string
 let path: string
@@ -219,14 +219,7 @@ test('a full disk refuses hits, says so once, and takes them again when there is
 
 test('a hit that is taken in the moment of a drain is kept, and not begun', async () => {
   await using queue = open()
-  const ran: string[] = []
-  queue.start(
-    async ({ task_id }) => {
-      ran.push(task_id)
-      return completed
-    },
-    { concurrency: 1 },
-  )
+  const ran = completeAll(queue, 1)
   const job = newJob()
   // Until the look at the start is over.
   await queue.health()
