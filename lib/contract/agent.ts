@@ -4,7 +4,11 @@ import { z } from 'zod'
 export const capabilities = ['wait', 'stream', 'report'] as const
 export type Capability = (typeof capabilities)[number]
 
-const label = z.string().max(256)
+/** Labels of an agent: at most 64, keys of up to 64 characters without a colon, values of up to 256. */
+export const labelsSchema = z
+  .record(z.string().regex(/^[^:]{1,64}$/, { error: 'expected a key of 1 to 64 characters without a colon' }), z.string().max(256))
+  .refine((labels) => Object.keys(labels).length <= 64, { error: 'expected at most 64 labels' })
+  .meta({ type: 'object', example: { zone: 'eu-1' } })
 
 /** `POST /register`. */
 export const RegisterRequestSchema = z
@@ -13,11 +17,7 @@ export const RegisterRequestSchema = z
     ip_address: z.string().min(1).max(255).meta({ example: '10.0.0.7' }),
     port: z.int().min(1).max(65_535).meta({ example: 8081 }),
     instance_id: z.uuid().optional().meta({ description: 'Made once by our agent and kept in DATA_DIR.' }),
-    labels: z
-      .record(z.string().min(1).max(64), label)
-      .refine((labels) => Object.keys(labels).length <= 64, { error: 'expected at most 64 labels' })
-      .optional()
-      .meta({ type: 'object', example: { zone: 'eu-1' } }),
+    labels: labelsSchema.optional(),
     agent_version: z.string().max(64).optional(),
   })
   .meta({ id: 'RegisterRequest', example: { hostname: 'web-01', ip_address: '10.0.0.7', port: 8081 } })
@@ -31,6 +31,7 @@ export const RegisterResponseSchema = z
     poll_url: z.literal('/config'),
     poll_interval_seconds: z.number().int(),
     capabilities: z.array(z.enum(capabilities)),
+    relay_path: z.array(z.string()).optional().meta({ description: 'Where a relay answers: its id, and those of the relays above it.' }),
   })
   .meta({
     id: 'RegisterResponse',
@@ -39,7 +40,7 @@ export const RegisterResponseSchema = z
       status: 'active',
       poll_url: '/config',
       poll_interval_seconds: 30,
-      capabilities: ['wait', 'stream'],
+      capabilities: ['wait', 'stream', 'report'],
     },
   })
 
@@ -48,6 +49,7 @@ export const ReceivedRegistrationSchema = z.object({
   agent_id: z.string().min(1),
   poll_interval_seconds: z.number().int().optional(),
   capabilities: z.array(z.string()).optional(),
+  relay_path: z.array(z.string()).optional(),
 })
 
 /** How an agent stands with its controller, as its `/status` says. */

@@ -60,6 +60,11 @@ export const errorTable = {
     what: 'A config was sent to the worker with `?if_newer=true`, and the worker had accepted a newer version that way.',
     fix: 'Nothing, where this is a late retry. To go back on purpose and count from there, send it with `if_newer=false`; to set it once and count on as before, without `if_newer`.',
   },
+  RELAY_LOOP: {
+    status: 409,
+    what: 'A relay was asked to follow itself, directly or by way of other relays: the request has passed it before, as `X-Relay-Path` says.',
+    fix: 'Set `CONTROLLER_URL` of one of the relays that the message names to the controller, or to a relay nearer to it.',
+  },
   VERSION_CONFLICT: {
     status: 412,
     what: 'Somebody published between your reading and your publishing: `If-Match` is not the latest version.',
@@ -104,6 +109,16 @@ export const errorTable = {
     status: 503,
     what: 'The database cannot be read or written, so nothing was changed.',
     fix: 'Try again after `Retry-After` seconds. The log says why: a full disk, a file without write permission.',
+  },
+  OVERLOADED: {
+    status: 503,
+    what: 'The service has more requests in progress, or more new connections a second, than it takes: it answers some rather than none. Nothing was done.',
+    fix: 'Try again after `Retry-After` seconds; our agents do so by themselves. Where it lasts, put relays between, or raise `MAX_REQUESTS_IN_PROGRESS` and `MAX_NEW_CONNECTIONS_PER_SECOND`.',
+  },
+  UPSTREAM_UNAVAILABLE: {
+    status: 503,
+    what: 'A relay needs its controller for this answer (to check a key it has not seen, or to read what it does not hold) and cannot reach it. Keys that it knew and the latest config that it holds are served on.',
+    fix: 'Try again after `Retry-After` seconds. `/status` of the relay says why it cannot reach its controller.',
   },
   NOT_READY: {
     status: 503,

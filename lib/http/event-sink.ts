@@ -32,6 +32,15 @@ function nodeSink(outgoing: ServerResponse): EventSink {
   }
 }
 
+/**
+ * Begins a stream of Server-Sent Events by Node's own response.
+ * @param requestId goes out as `X-Request-Id`
+ */
+export function beginEvents(outgoing: ServerResponse, requestId: string): EventSink {
+  outgoing.writeHead(200, { ...eventHeaders, 'X-Request-Id': requestId })
+  return nodeSink(outgoing)
+}
+
 /** A web stream, where the runtime is not Node (or a test calls the app without a socket). */
 function webSink(): { readonly sink: EventSink; readonly body: ReadableStream<Uint8Array> } {
   const listeners: (() => void)[] = []
@@ -73,14 +82,12 @@ function webSink(): { readonly sink: EventSink; readonly body: ReadableStream<Ui
  * @param begin is given the sink, before the answer is returned
  */
 export function streamEvents(c: Context, requestId: string, begin: (sink: EventSink) => void): Response {
-  const headers = { ...eventHeaders, 'X-Request-Id': requestId }
   const env: unknown = c.env
   if (typeof env === 'object' && env !== null && 'outgoing' in env && env.outgoing instanceof ServerResponse) {
-    env.outgoing.writeHead(200, headers)
-    begin(nodeSink(env.outgoing))
+    begin(beginEvents(env.outgoing, requestId))
     return RESPONSE_ALREADY_SENT
   }
   const { sink, body } = webSink()
   begin(sink)
-  return new Response(body, { headers })
+  return new Response(body, { headers: { ...eventHeaders, 'X-Request-Id': requestId } })
 }

@@ -5,6 +5,7 @@ import { getRequestListener, RequestError } from '@hono/node-server'
 import { errorBody } from '../contract/envelope.ts'
 import { type ErrorCode, errorTable } from '../contract/errors.ts'
 import { StartError } from '../runtime/env.ts'
+import type { Admission } from './admission.ts'
 import { requestIdFrom } from './request-id.ts'
 
 /** How long a client may take to send its headers and its whole request, in ms: a trickle is cut off. */
@@ -128,11 +129,17 @@ export async function serve(options: {
   readonly name: string
   readonly fastLane?: FastLane
   readonly timeouts?: RequestTimeouts
+  /** What it takes at once; absent: everything. */
+  readonly admission?: Admission
 }): Promise<Listening> {
   const timeouts = options.timeouts ?? defaultTimeouts
-  const { fastLane } = options
+  const { fastLane, admission } = options
   const road = getRequestListener(options.fetch, { errorHandler: refuseRequest })
-  const listener = fastLane ? (incoming: IncomingMessage, outgoing: ServerResponse) => fastLane(incoming, outgoing) || road(incoming, outgoing) : road
+  const bounded = admission ? admission.bound(road) : road
+  const listener = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
+    if (admission?.refuses(incoming, outgoing) || fastLane?.(incoming, outgoing)) return
+    bounded(incoming, outgoing)
+  }
   const server = createServer(
     {
       headersTimeout: timeouts.headers_ms,
@@ -146,6 +153,7 @@ export async function serve(options: {
     listener,
   )
   const silent = trackSilent(server)
+  admission?.watch(server)
   server.on('clientError', connectionRefuser())
   // Node's own answers, a bare 417 and a closed connection, are not in the contract; RFC 9110 section 10.1.1 lets us ignore an unknown Expect.
   server.on('checkExpectation', listener)

@@ -76,6 +76,12 @@ export const commonEnv = {
   MAX_CONFIG_BYTES: whole(1024, 64 * 1024 * 1024, DEFAULT_MAX_CONFIG_BYTES).describe('How large a config may be; the same on controller, agents and workers'),
 }
 
+/** What a service that whole fleets call reads: what it takes at once. */
+export const admissionEnv = {
+  MAX_REQUESTS_IN_PROGRESS: whole(0, 1_000_000, 1000).describe('Requests worked on at one moment, beyond which 503 is answered; 0: no limit'),
+  MAX_NEW_CONNECTIONS_PER_SECOND: whole(0, 1_000_000, 2000).describe('New connections a second, beyond which 503 is answered; 0: no limit'),
+}
+
 /** Secrets are named in an error, never shown. */
 const secret = /KEY|PASSWORD|REDIS_URL/
 

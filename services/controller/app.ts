@@ -1,3 +1,7 @@
+import { latestRoutes } from '#lib/distribution/routes/latest.ts'
+import { registerRoutes } from '#lib/distribution/routes/register.ts'
+import { reportRoutes } from '#lib/distribution/routes/reports.ts'
+import { streamRoutes } from '#lib/distribution/routes/stream.ts'
 import { createApp } from '#lib/http/app.ts'
 import { apiKeyAuth, openPaths } from '#lib/http/auth.ts'
 import { addDocs } from '#lib/http/docs.ts'
@@ -5,8 +9,6 @@ import { refuseBrowsers } from '#lib/http/origin.ts'
 import type { ControllerDeps } from './deps.ts'
 import { configRoutes } from './routes/config.ts'
 import { operatingRoutes } from './routes/operating.ts'
-import { registerRoutes } from './routes/register.ts'
-import { streamRoutes } from './routes/stream.ts'
 
 /** The controller as a Hono app; needs no socket, so that tests call it by `app.request`. */
 export function createControllerApp(deps: ControllerDeps) {
@@ -14,7 +16,13 @@ export function createControllerApp(deps: ControllerDeps) {
   if (deps.origin) app.use(refuseBrowsers(deps.origin))
   app.use(apiKeyAuth({ keys: deps.keys, open: openPaths }))
   // The stream before the configs: its path would be a version of theirs.
-  const routes = app.route('/', operatingRoutes(deps)).route('/', registerRoutes(deps)).route('/', streamRoutes(deps)).route('/', configRoutes(deps))
+  const routes = app
+    .route('/', operatingRoutes(deps))
+    .route('/', registerRoutes({ feed: deps.feed, roll: deps.fleet }))
+    .route('/', reportRoutes({ roll: deps.fleet }))
+    .route('/', streamRoutes(deps))
+    .route('/', latestRoutes({ feed: deps.feed, presence: deps.fleet }))
+    .route('/', configRoutes(deps))
   addDocs(app, {
     title: 'Controller',
     description: 'Keeps versioned configs, knows its agents, and pushes each change to them.',

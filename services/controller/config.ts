@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { z } from 'zod'
-import { commonEnv, type Environment, headerText, parseEnv, port } from '#lib/runtime/env.ts'
+import { admissionEnv, commonEnv, type Environment, headerText, parseEnv, port } from '#lib/runtime/env.ts'
 
 /** The key that every example uses: it protects nothing, so a controller that has only it stays on loopback. */
 export const DEFAULT_API_KEY = 'default-api-key'
@@ -8,6 +8,7 @@ export const DEFAULT_API_KEY = 'default-api-key'
 /** The variables of the controller. */
 export const controllerEnv = z.object({
   ...commonEnv,
+  ...admissionEnv,
   CONTROLLER_PORT: port(6001).describe('Port of the controller'),
   CONTROLLER_HOST: z.string().optional().describe('Address it listens on; where unset, all with a key of its own, else 127.0.0.1'),
   CONTROLLER_DB_PATH: z.string().optional().describe('Database file; where unset, controller.db in DATA_DIR'),
@@ -27,6 +28,7 @@ export function loadControllerConfig(environment: Environment = process.env) {
     dbPath: env.CONTROLLER_DB_PATH ?? join(env.DATA_DIR, 'controller.db'),
     allowedHosts: env.ALLOWED_HOSTS,
     maxConfigBytes: env.MAX_CONFIG_BYTES,
+    admission: { max_in_progress: env.MAX_REQUESTS_IN_PROGRESS, max_new_connections_per_second: env.MAX_NEW_CONNECTIONS_PER_SECOND },
     shutdownTimeoutSeconds: env.SHUTDOWN_TIMEOUT_SECONDS,
     logLevel: env.LOG_LEVEL,
     logFormat: env.LOG_FORMAT,

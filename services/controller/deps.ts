@@ -1,3 +1,5 @@
+import { ConfigFeed } from '#lib/distribution/feed.ts'
+import { ConfigStreams } from '#lib/distribution/streams.ts'
 import { createKeyRing, type KeyRing } from '#lib/http/auth.ts'
 import { createOriginCheck, type OriginCheck } from '#lib/http/origin.ts'
 import { createLogger, type Logger } from '#lib/observe/logger.ts'
@@ -6,8 +8,7 @@ import { migrationsFolder } from '#lib/runtime/paths.ts'
 import type { Store } from '#lib/store/port.ts'
 import { openSqliteStore } from '#lib/store/sqlite/store.ts'
 import type { ControllerConfig } from './config.ts'
-import { ConfigFeed } from './feed.ts'
-import { ConfigStreams } from './streams.ts'
+import { Fleet } from './fleet/fleet.ts'
 
 /** What the controller's routes stand on. */
 export interface ControllerDeps {
@@ -15,6 +16,7 @@ export interface ControllerDeps {
   readonly store: Store
   readonly feed: ConfigFeed
   readonly streams: ConfigStreams
+  readonly fleet: Fleet
   readonly keys: KeyRing
   /** Keeps web pages out while the key is the default one; undefined with a key of its own. */
   readonly origin: OriginCheck | undefined
@@ -23,9 +25,9 @@ export interface ControllerDeps {
 }
 
 /** Reads the latest config into a feed; a store that cannot even be read is closed again, and its lock given back. */
-async function openFeed(store: Store, logger: Logger): Promise<ConfigFeed> {
+async function openFeed(store: Store, logger: Logger, clock: Clock): Promise<ConfigFeed> {
   try {
-    return new ConfigFeed(await store.latest(), (error) => logger.error('http', 'a watcher failed and was dropped', { err: error }))
+    return new ConfigFeed(await store.latest(), { onError: (error) => logger.error('http', 'a watcher failed and was dropped', { err: error }), clock })
   } catch (error) {
     await store[Symbol.asyncDispose]()
     throw error
@@ -41,8 +43,9 @@ export async function openControllerDeps(config: ControllerConfig, overrides: Pa
   const logger =
     overrides.logger ?? createLogger({ service: 'controller', level: config.logLevel, format: config.logFormat ?? (process.stdout.isTTY ? 'pretty' : 'json') })
   const store = overrides.store ?? openSqliteStore({ path: config.dbPath, migrations: migrationsFolder(), clock })
-  const feed = overrides.feed ?? (await openFeed(store, logger))
+  const feed = overrides.feed ?? (await openFeed(store, logger, clock))
   const origin = config.ownKey ? undefined : createOriginCheck({ allowedHosts: config.allowedHosts })
-  const streams = overrides.streams ?? new ConfigStreams({ feed, logger })
-  return { config, store, feed, streams, keys: overrides.keys ?? createKeyRing([config.apiKey]), origin, logger, clock }
+  const fleet = overrides.fleet ?? new Fleet(store)
+  const streams = overrides.streams ?? new ConfigStreams({ feed, presence: fleet, logger })
+  return { config, store, feed, streams, fleet, keys: overrides.keys ?? createKeyRing([config.apiKey]), origin, logger, clock }
 }

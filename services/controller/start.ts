@@ -1,10 +1,11 @@
+import { createFastLane } from '#lib/distribution/fast-lane.ts'
+import { Admission } from '#lib/http/admission.ts'
 import { isLoopbackHost } from '#lib/http/origin.ts'
 import { serve } from '#lib/http/serve.ts'
 import type { RunningService } from '#lib/runtime/lifecycle.ts'
 import { createControllerApp } from './app.ts'
 import type { ControllerConfig } from './config.ts'
 import { type ControllerDeps, openControllerDeps } from './deps.ts'
-import { createFastLane } from './fast-lane.ts'
 
 /** A started controller. */
 export interface RunningController extends RunningService {
@@ -22,7 +23,8 @@ export async function startController(config: ControllerConfig, overrides?: Part
     const app = createControllerApp(deps)
     const listening = await serve({
       fetch: app.fetch,
-      fastLane: createFastLane(deps),
+      fastLane: createFastLane({ ...deps, presence: deps.fleet }),
+      admission: new Admission(config.admission, deps),
       port: config.port,
       name: 'controller',
       ...(config.host === undefined ? {} : { host: config.host }),
@@ -36,7 +38,7 @@ export async function startController(config: ControllerConfig, overrides?: Part
       shutdownTimeoutSeconds: config.shutdownTimeoutSeconds,
       port: listening.port,
       stop: async (signal) => {
-        feed.hub.close()
+        feed.close()
         await listening.close(signal)
         await store[Symbol.asyncDispose]()
       },

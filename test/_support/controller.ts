@@ -3,13 +3,13 @@ import { z } from 'zod'
 import { type Config, ConfigSchema } from '#lib/contract/config.ts'
 import { type ErrorEnvelope, ErrorEnvelopeSchema, envelope } from '#lib/contract/envelope.ts'
 import type { ErrorCode } from '#lib/contract/errors.ts'
+import { createFastLane } from '#lib/distribution/fast-lane.ts'
 import { type Listening, type RequestTimeouts, serve } from '#lib/http/serve.ts'
 import { silentLogger } from '#lib/observe/logger.ts'
 import type { Environment } from '#lib/runtime/env.ts'
 import { type ControllerApp, createControllerApp } from '#services/controller/app.ts'
 import { loadControllerConfig } from '#services/controller/config.ts'
 import { type ControllerDeps, openControllerDeps } from '#services/controller/deps.ts'
-import { createFastLane } from '#services/controller/fast-lane.ts'
 import { TempFolder } from './temp.ts'
 
 /** A key of a controller's own, so that the rules for the default key stay out of tests that are not about them. */
@@ -72,7 +72,7 @@ export class TestController implements AsyncDisposable {
   ): Promise<{ readonly port: number; readonly listening: Listening; fetch(path: string, request?: TestRequest): Promise<Response> }> {
     const listening = await serve({
       fetch: this.app.fetch,
-      fastLane: createFastLane(this.deps),
+      fastLane: createFastLane({ ...this.deps, presence: this.deps.fleet }),
       port: 0,
       host: '127.0.0.1',
       name: 'controller',
@@ -83,7 +83,7 @@ export class TestController implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.deps.feed.hub.close()
+    this.deps.feed.close()
     for (const listening of this.#listening) await listening.close(AbortSignal.abort())
     await this.deps.store[Symbol.asyncDispose]()
     this.folder[Symbol.dispose]()

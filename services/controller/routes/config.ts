@@ -1,5 +1,6 @@
 import { createRoute, z } from '@hono/zod-openapi'
-import { ConfigIdHeaderSchema, ConfigSchema, PublishRequestSchema, WaitQuerySchema } from '#lib/contract/config.ts'
+import { ConfigSchema, PublishRequestSchema } from '#lib/contract/config.ts'
+import { etagHeader } from '#lib/distribution/routes/latest.ts'
 import { answer, bodyErrors, errorAnswer, jsonRequest, keyErrors } from '#lib/http/answers.ts'
 import { createRouter } from '#lib/http/app.ts'
 import { strictJsonBody } from '#lib/http/body.ts'
@@ -9,9 +10,6 @@ import { ok } from '#lib/http/reply.ts'
 import type { ControllerDeps } from '../deps.ts'
 import { publishConfig } from '../publish.ts'
 import { storeAnswers } from '../store-errors.ts'
-import { readWhenChanged } from '../watch.ts'
-
-const etagHeader = { ETag: { description: 'The version, quoted.', schema: { type: 'string' as const, example: '"7"' } } }
 
 const publishHeaders = z.object({
   'if-match': z
@@ -20,15 +18,10 @@ const publishHeaders = z.object({
     .meta({ description: 'Publish only where this is the latest version; `"0"`: only where there is none yet.', example: '"6"' }),
 })
 
-const readHeaders = z.object({
-  'if-none-match': z.string().optional().meta({ description: 'The version held, as `7`, `"7"`, `W/"7"`, a list, or `*`.', example: '"6"' }),
-  'x-config-id': ConfigIdHeaderSchema,
-})
-
 /** What a version in a path may be: a number; one that cannot exist is simply not there. */
 const versionParam = z.object({ version: z.string().meta({ description: 'A whole number from 1.', example: '7' }) })
 
-/** Publishing and reading configs. */
+/** Publishing configs, and reading one version. */
 export function configRoutes(deps: ControllerDeps) {
   const publish = createRoute({
     method: 'post',
@@ -43,22 +36,6 @@ export function configRoutes(deps: ControllerDeps) {
       ...keyErrors,
       412: errorAnswer('VERSION_CONFLICT'),
       503: errorAnswer('STORE_UNAVAILABLE'),
-    },
-  })
-
-  const latest = createRoute({
-    method: 'get',
-    path: '/config',
-    tags: ['configs'],
-    summary: 'The latest config, at once or when it changes',
-    request: { query: WaitQuerySchema, headers: readHeaders },
-    responses: {
-      200: { ...answer(200, 'The latest config.', ConfigSchema), headers: etagHeader },
-      304: { description: 'The reader holds the latest config.', headers: etagHeader },
-      400: errorAnswer('INVALID_REQUEST'),
-      ...keyErrors,
-      404: errorAnswer('NOT_FOUND'),
-      503: errorAnswer('NOT_READY'),
     },
   })
 
@@ -81,10 +58,6 @@ export function configRoutes(deps: ControllerDeps) {
     .openapi(publish, async (c) => {
       const config = await publishConfig(deps, c.req.valid('json'), c.req.valid('header')['if-match'])
       return ok(c, config, 201, { ETag: etagOf(config.version) })
-    })
-    .openapi(latest, async (c) => {
-      const { wait = 0 } = c.req.valid('query')
-      return readWhenChanged(c, deps.feed, wait)
     })
     .openapi(byVersion, async (c) => {
       const { version } = c.req.valid('param')

@@ -1,9 +1,9 @@
 import { connect } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { ConfigSchema } from '#lib/contract/config.ts'
+import { ConfigFeed } from '#lib/distribution/feed.ts'
+import { ConfigStreams } from '#lib/distribution/streams.ts'
 import { silentLogger } from '#lib/observe/logger.ts'
-import { ConfigFeed } from '#services/controller/feed.ts'
-import { ConfigStreams } from '#services/controller/streams.ts'
 import { errorOf, TEST_KEY, TestController } from '#test/_support/controller.ts'
 import { readEvents, type SeenEvent } from '#test/_support/events.ts'
 
@@ -22,7 +22,9 @@ const streaming = (controller: TestController, count: number) => expect.poll(() 
 async function withLimits(limits: ConstructorParameters<typeof ConfigStreams>[0]['limits'], warnings: string[] = []) {
   const feed = new ConfigFeed(undefined)
   const logger = { ...silentLogger, warn: (_part: string, message: string) => void warnings.push(message) }
-  return TestController.open({ overrides: { feed, streams: new ConfigStreams({ feed, logger, limits: limits ?? {} }) } })
+  return TestController.open({
+    overrides: { feed, streams: new ConfigStreams({ feed, presence: { seen: () => {}, attach: () => () => {} }, logger, limits: limits ?? {} }) },
+  })
 }
 
 describe.each(['over a socket', 'without Node (a web stream)'])('GET /config/stream %s', (way) => {
@@ -76,7 +78,7 @@ describe.each(['over a socket', 'without Node (a web stream)'])('GET /config/str
     controller.deps.feed.hub.close()
     const rest: SeenEvent[] = []
     for await (const event of events) rest.push(event)
-    expect(rest).toEqual([{ retry: '1000' }])
+    expect(rest).toEqual([{ retry: '1000' }, { retry: expect.stringMatching(/^\d+$/) }])
     await streaming(controller, 0)
     await errorOf(await controller.request('/config/stream'), 503, 'NOT_READY')
   })

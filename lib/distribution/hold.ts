@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
-import type { HeaderReader } from '#lib/http/auth.ts'
-import { writeError } from '#lib/http/reply.ts'
-import { requestIdFrom } from '#lib/http/request-id.ts'
+import type { HeaderReader } from '../http/auth.ts'
+import { writeError } from '../http/reply.ts'
+import { requestIdFrom } from '../http/request-id.ts'
 import type { ConfigFeed, Snapshot } from './feed.ts'
 import { type Answer, type Held, holds, latestAnswer, newsAnswer, shuttingDown } from './watch.ts'
 
@@ -20,11 +20,24 @@ export const sendLatest = (outgoing: ServerResponse, headers: HeaderReader, snap
  * turn in which the change is announced. The routes do the same through promises, a Context and signals, at twice
  * the time and memory for each watcher: with a thousand of them that is what the last one waits for.
  * @param current what the reader holds already
+ * @param detach called once when it is over
  */
-export function holdUntilChanged(outgoing: ServerResponse, headers: HeaderReader, held: Held, feed: ConfigFeed, current: Snapshot, timeoutMs: number): void {
+export function holdUntilChanged(
+  outgoing: ServerResponse,
+  headers: HeaderReader,
+  held: Held,
+  feed: ConfigFeed,
+  current: Snapshot,
+  timeoutMs: number,
+  detach: (() => void) | undefined,
+): void {
+  let over = false
   const leave = () => {
+    if (over) return
+    over = true
     takeBack()
     unsubscribe()
+    detach?.()
   }
   const takeBack = feed.deadlines.add(timeoutMs, () => {
     leave()
@@ -33,9 +46,9 @@ export function holdUntilChanged(outgoing: ServerResponse, headers: HeaderReader
   const unsubscribe = feed.hub.subscribe((snapshot) => {
     if (snapshot !== undefined && holds(held, snapshot)) return
     leave()
-    if (snapshot === undefined) writeError(outgoing, requestIdFrom(headers.get('x-request-id')), shuttingDown())
+    if (snapshot === undefined) writeError(outgoing, requestIdFrom(headers.get('x-request-id')), shuttingDown(feed))
     else send(outgoing, newsAnswer(headers, snapshot), snapshot.encoding)
   })
-  // The client went away, or was answered: leaving twice does no harm, and taking the listener off would cost the others time.
+  // The client went away, or was answered: taking the listener off would cost the others time.
   outgoing.on('close', leave)
 }

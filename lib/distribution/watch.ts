@@ -1,10 +1,12 @@
 import type { Context } from 'hono'
-import type { HeaderReader } from '#lib/http/auth.ts'
-import { ApiError } from '#lib/http/errors.ts'
-import { noneMatchHits } from '#lib/http/etag.ts'
-import { requestIdFrom } from '#lib/http/request-id.ts'
-import { waitForChange } from '#lib/watch/wait-for-change.ts'
+import type { HeaderReader } from '../http/auth.ts'
+import { ApiError } from '../http/errors.ts'
+import { noneMatchHits } from '../http/etag.ts'
+import { requestIdFrom } from '../http/request-id.ts'
+import { waitForChange } from '../watch/wait-for-change.ts'
 import type { ConfigFeed, Snapshot } from './feed.ts'
+import type { Presence } from './followers.ts'
+import { signOf } from './sign.ts'
 
 /** What a reader says it holds: the headers of a conditional read. */
 export interface Held {
@@ -15,15 +17,23 @@ export interface Held {
 /** What a reader says it holds, by its headers. */
 export const heldBy = (headers: HeaderReader): Held => ({ ifNoneMatch: headers.get('if-none-match'), configId: headers.get('x-config-id') })
 
+/** What the reader of a stream says it holds: `Last-Event-ID` where it sends one. */
+export function heldByStream(headers: HeaderReader): Held {
+  const last = headers.get('last-event-id')
+  return { ifNoneMatch: last ?? headers.get('if-none-match'), configId: headers.get('x-config-id') }
+}
+
 /** Whether the reader holds this very config: by version, and by id where it names one. */
 export function holds(held: Held, snapshot: Snapshot): boolean {
   if (held.ifNoneMatch === null || !noneMatchHits(held.ifNoneMatch, snapshot.version)) return false
   return held.configId === null || held.configId === snapshot.config.id
 }
 
-/** What held requests are told when the controller stops. */
-export const shuttingDown = (): ApiError =>
-  new ApiError('NOT_READY', 'The controller is shutting down; follow again in a moment', { headers: { 'Retry-After': '1', Connection: 'close' } })
+/** What held requests are told when the service stops: when to come back differs from one to the next. */
+export const shuttingDown = (feed: ConfigFeed): ApiError =>
+  new ApiError('NOT_READY', 'The service is shutting down; follow again in a moment', {
+    headers: { 'Retry-After': String(Math.ceil(feed.returnInMs() / 1000)), Connection: 'close' },
+  })
 
 /** An answer before it is one: for a Response, or for Node's own. */
 export interface Answer {
@@ -69,15 +79,21 @@ function respondLatest(headers: HeaderReader, snapshot: Snapshot | undefined, he
 /**
  * Reads the latest config, holding the request while the reader has it already, or while there is none.
  * @param seconds how long to hold
- * @throws ApiError NOT_FOUND where there is none; NOT_READY where the controller shuts down meanwhile
+ * @throws ApiError NOT_FOUND where there is none; NOT_READY where the service shuts down meanwhile
  */
-export async function readWhenChanged(c: Context, feed: ConfigFeed, seconds: number): Promise<Response> {
+export async function readWhenChanged(c: Context, feed: ConfigFeed, presence: Presence, seconds: number): Promise<Response> {
   const { headers } = c.req.raw
   const held = heldBy(headers)
   const { current } = feed
   const isNew = (snapshot: Snapshot) => !holds(held, snapshot)
-  if (seconds === 0 || (current !== undefined && isNew(current))) return respondLatest(headers, current, held)
+  const sign = signOf(headers, held, seconds > 0 ? 'wait' : 'poll')
+  if (seconds === 0 || (current !== undefined && isNew(current))) {
+    if (sign) presence.seen(sign)
+    return respondLatest(headers, current, held)
+  }
+  const detach = sign && presence.attach(sign)
   const outcome = await waitForChange(feed.hub, isNew, { timeoutMs: seconds * 1000, signal: c.req.raw.signal })
-  if (outcome.kind === 'closed') throw shuttingDown()
+  detach?.()
+  if (outcome.kind === 'closed') throw shuttingDown(feed)
   return respondLatest(headers, feed.current, held)
 }

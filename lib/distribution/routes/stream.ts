@@ -1,11 +1,13 @@
 import { createRoute, z } from '@hono/zod-openapi'
-import { ConfigIdHeaderSchema } from '#lib/contract/config.ts'
-import { errorAnswer, keyErrors } from '#lib/http/answers.ts'
-import { createRouter } from '#lib/http/app.ts'
-import { streamEvents } from '#lib/http/event-sink.ts'
-import { requestId } from '#lib/http/request-id.ts'
-import type { ControllerDeps } from '../deps.ts'
-import { heldBy, holds, shuttingDown } from '../watch.ts'
+import { ConfigIdHeaderSchema } from '../../contract/config.ts'
+import { errorAnswer, keyErrors } from '../../http/answers.ts'
+import { createRouter } from '../../http/app.ts'
+import { streamEvents } from '../../http/event-sink.ts'
+import { requestId } from '../../http/request-id.ts'
+import type { ConfigFeed } from '../feed.ts'
+import { signOf } from '../sign.ts'
+import type { ConfigStreams } from '../streams.ts'
+import { heldByStream, holds, shuttingDown } from '../watch.ts'
 
 const streamHeaders = z.object({
   'last-event-id': z.string().optional().meta({ description: 'The version held: it is not sent again.', example: '7' }),
@@ -28,17 +30,17 @@ const route = createRoute({
       content: { 'text/event-stream': { schema: z.string().meta({ example }), example } },
     },
     ...keyErrors,
-    503: errorAnswer('NOT_READY'),
+    503: errorAnswer('NOT_READY', 'OVERLOADED'),
   },
 })
 
-/** `GET /config/stream`. */
-export function streamRoutes(deps: ControllerDeps) {
+/** `GET /config/stream`, of a controller or a relay. */
+export function streamRoutes(deps: { readonly feed: ConfigFeed; readonly streams: ConfigStreams }) {
+  const { feed, streams } = deps
   return createRouter().openapi(route, async (c) => {
-    if (deps.feed.hub.closed) throw shuttingDown()
+    if (feed.hub.closed) throw shuttingDown(feed)
     const { headers } = c.req.raw
-    const last = headers.get('last-event-id')
-    const held = last === null ? heldBy(headers) : { ...heldBy(headers), ifNoneMatch: last }
-    return streamEvents(c, requestId(c), (sink) => deps.streams.add(sink, (snapshot) => holds(held, snapshot)))
+    const held = heldByStream(headers)
+    return streamEvents(c, requestId(c), (sink) => streams.add(sink, (snapshot) => holds(held, snapshot), signOf(headers, held, 'stream')))
   })
 }

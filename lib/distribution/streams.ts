@@ -1,13 +1,17 @@
-import type { EventSink } from '#lib/http/event-sink.ts'
-import type { Logger } from '#lib/observe/logger.ts'
+import type { EventSink } from '../http/event-sink.ts'
+import type { Logger } from '../observe/logger.ts'
 import type { ConfigFeed, Snapshot } from './feed.ts'
+import type { Presence, Sign } from './followers.ts'
 
 /** Into how many parts the watchers are parted, so that their heartbeats do not come all at once. */
 const HEARTBEAT_SLOTS = 30
 
-const heartbeat = new TextEncoder().encode(':\n\n')
-/** What a stream begins with: how long to wait before it is opened again, in ms. */
-const opening = new TextEncoder().encode('retry: 1000\n\n')
+const encoder = new TextEncoder()
+const heartbeat = encoder.encode(':\n\n')
+/** How long to wait before the stream is opened again. */
+const retryAfter = (ms: number): Uint8Array => encoder.encode(`retry: ${ms}\n\n`)
+/** What a stream begins with. */
+const opening = retryAfter(1000)
 
 /** Bounds of a stream. */
 export interface StreamLimits {
@@ -29,6 +33,7 @@ interface Stream {
  */
 export class ConfigStreams {
   readonly #feed: ConfigFeed
+  readonly #presence: Presence
   readonly #logger: Logger
   readonly #limits: StreamLimits
   readonly #slots: Set<Stream>[] = Array.from({ length: HEARTBEAT_SLOTS }, () => new Set())
@@ -37,8 +42,9 @@ export class ConfigStreams {
   #beat = 0
   #timer: NodeJS.Timeout | undefined
 
-  constructor(options: { readonly feed: ConfigFeed; readonly logger: Logger; readonly limits?: Partial<StreamLimits> }) {
+  constructor(options: { readonly feed: ConfigFeed; readonly presence: Presence; readonly logger: Logger; readonly limits?: Partial<StreamLimits> }) {
     this.#feed = options.feed
+    this.#presence = options.presence
     this.#logger = options.logger
     this.#limits = { heartbeat_ms: 15_000, max_buffered_bytes: 1024 * 1024, ...options.limits }
   }
@@ -51,19 +57,22 @@ export class ConfigStreams {
   /**
    * Sends what is latest unless the reader holds it, and then each version that is announced.
    * @param holds whether the reader has a config already
+   * @param sign which agent it is, where it says so
    */
-  add(sink: EventSink, holds: (snapshot: Snapshot) => boolean): void {
+  add(sink: EventSink, holds: (snapshot: Snapshot) => boolean, sign?: Sign): void {
     const stream: Stream = { sink, stuck: 0 }
     const slot = this.#slots[this.#opened++ % HEARTBEAT_SLOTS]
     const unsubscribe = this.#feed.hub.subscribe((snapshot) => {
-      if (snapshot === undefined) sink.end()
+      if (snapshot === undefined) this.#sendAway(sink)
       else this.#send(stream, snapshot.event)
     })
+    const detach = sign && this.#presence.attach(sign, () => sink.end())
     slot?.add(stream)
     this.#open++
     this.#timer ??= setInterval(() => this.#beatOnce(), this.#limits.heartbeat_ms / HEARTBEAT_SLOTS)
     sink.onClose(() => {
       unsubscribe()
+      detach?.()
       slot?.delete(stream)
       if (--this.#open > 0) return
       clearInterval(this.#timer)
@@ -72,7 +81,13 @@ export class ConfigStreams {
     sink.write(opening)
     const { current } = this.#feed
     if (current !== undefined && !holds(current)) sink.write(current.event)
-    if (this.#feed.hub.closed) sink.end()
+    if (this.#feed.hub.closed) this.#sendAway(sink)
+  }
+
+  /** Ends a stream because this service stops, and says when to come back. */
+  #sendAway(sink: EventSink): void {
+    sink.write(retryAfter(this.#feed.returnInMs()))
+    sink.end()
   }
 
   #send(stream: Stream, bytes: Uint8Array): void {

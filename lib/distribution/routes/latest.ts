@@ -1,0 +1,50 @@
+import { createRoute, z } from '@hono/zod-openapi'
+import { ConfigIdHeaderSchema, ConfigSchema, WaitQuerySchema } from '../../contract/config.ts'
+import { answer, errorAnswer, keyErrors } from '../../http/answers.ts'
+import { createRouter } from '../../http/app.ts'
+import type { ConfigFeed } from '../feed.ts'
+import type { Presence } from '../followers.ts'
+import { readWhenChanged } from '../watch.ts'
+
+/** The header of an answer that carries a version. */
+export const etagHeader = { ETag: { description: 'The version, quoted.', schema: { type: 'string' as const, example: '"7"' } } }
+
+const readHeaders = z.object({
+  'if-none-match': z.string().optional().meta({ description: 'The version held, as `7`, `"7"`, `W/"7"`, a list, or `*`.', example: '"6"' }),
+  'x-config-id': ConfigIdHeaderSchema,
+  'cache-control': z
+    .string()
+    .optional()
+    .meta({ description: '`no-cache`: a relay asks its controller first (RFC 9111, section 5.2.1.4).', example: 'no-cache' }),
+})
+
+const latest = createRoute({
+  method: 'get',
+  path: '/config',
+  tags: ['configs'],
+  summary: 'The latest config, at once or when it changes',
+  request: { query: WaitQuerySchema, headers: readHeaders },
+  responses: {
+    200: { ...answer(200, 'The latest config.', ConfigSchema), headers: etagHeader },
+    304: { description: 'The reader holds the latest config.', headers: etagHeader },
+    400: errorAnswer('INVALID_REQUEST'),
+    ...keyErrors,
+    404: errorAnswer('NOT_FOUND'),
+    503: errorAnswer('NOT_READY', 'OVERLOADED'),
+  },
+})
+
+/** Whether a Cache-Control header asks for what its origin says now. */
+export const asksOrigin = (cacheControl: string | undefined): boolean => cacheControl !== undefined && /\bno-cache\b/i.test(cacheControl)
+
+/**
+ * `GET /config`, of a controller or a relay.
+ * @param deps.revalidate brings the feed up to date with the controller, where this is not one
+ */
+export function latestRoutes(deps: { readonly feed: ConfigFeed; readonly presence: Presence; readonly revalidate?: () => Promise<void> }) {
+  return createRouter().openapi(latest, async (c) => {
+    const { wait = 0 } = c.req.valid('query')
+    if (deps.revalidate && asksOrigin(c.req.valid('header')['cache-control'])) await deps.revalidate()
+    return readWhenChanged(c, deps.feed, deps.presence, wait)
+  })
+}
