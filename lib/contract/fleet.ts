@@ -135,7 +135,7 @@ export const AgentsQuerySchema = z.object({
     .regex(/^[^:]+:/, { error: 'expected key:value, as zone:eu-1' })
     .optional()
     .meta({ description: 'Only agents with this label, as `key:value`.', example: 'zone:eu-1' }),
-  cursor: z.string().max(200).optional().meta({ description: '`next_cursor` of the page before.' }),
+  cursor: z.string().max(400).optional().meta({ description: '`next_cursor` of the page before.' }),
   limit: z
     .string()
     .regex(/^\d{1,4}$/, { error: 'expected a whole number from 1 to 1000' })
@@ -177,10 +177,10 @@ export const FleetStatusSchema = z
         .record(z.string(), z.number().int())
         .meta({ description: 'Online agents by the version their worker runs; `none` where they never said so.' }),
     }),
-    converged_ratio: z
-      .number()
-      .nullable()
-      .meta({ description: 'Of the online agents that report, how many have applied the latest version, 0 to 1; null where there are none.' }),
+    converged_ratio: z.number().nullable().meta({
+      description:
+        'Of the online agents that report (those that did, or that say who they are when they read, as Go agents do not), how many have applied the latest version, 0 to 1; null where there are none.',
+    }),
     slowest: z
       .array(slowAgent)
       .meta({ description: 'Up to ten online agents: first those that have not applied the latest version, then those that took longest.' }),

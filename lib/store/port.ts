@@ -1,4 +1,6 @@
+import type { FollowMode } from '../contract/agent.ts'
 import type { Config } from '../contract/config.ts'
+import type { Report } from '../contract/fleet.ts'
 
 /** A config as it is stored. */
 export type StoredConfig = Required<Config>
@@ -31,6 +33,29 @@ export interface StoredAgent extends NewAgent {
   readonly updated_at: string
 }
 
+/** What the controller last knew of an agent, beside its registration. */
+export interface AgentState {
+  readonly agent_id: string
+  /** How it followed; null where it is not known. */
+  readonly via: FollowMode | null
+  readonly held_version: number | null
+  readonly applied_version: number | null
+  /** Its last report. */
+  readonly report: Report | null
+  /** The relay that it followed. */
+  readonly relay_id: string | null
+  /** The session in which its relay held a connection of it; null where none was held. */
+  readonly relay_session: string | null
+  /** Wall time, ms since the epoch. */
+  readonly last_seen_at: number
+}
+
+/** An agent of the inventory, with its state where one was ever saved. */
+export interface InventoryEntry {
+  readonly agent: StoredAgent
+  readonly state: AgentState | undefined
+}
+
 /** `allowed` said no: somebody published in between. */
 export class VersionConflictError extends Error {
   override readonly name = 'VersionConflictError'
@@ -61,10 +86,19 @@ export interface Store extends AsyncDisposable {
   latest(): Promise<StoredConfig | undefined>
   /** The config of one version. */
   byVersion(version: number): Promise<StoredConfig | undefined>
-  /** Inserts an agent or brings its row up to date; writes nothing where nothing changed. */
-  registerAgent(agent: NewAgent): Promise<void>
+  /** Inserts an agent or brings its row up to date, and gives it; writes nothing where nothing changed. */
+  registerAgent(agent: NewAgent): Promise<StoredAgent>
   /** An agent by id. */
   agent(agentId: string): Promise<StoredAgent | undefined>
+  /** All agents with their states, in no order. */
+  agents(): Promise<readonly InventoryEntry[]>
+  /** Saves the states of agents, all or none; one whose agent is not (or no longer) there is left out. */
+  saveAgentStates(states: readonly AgentState[]): Promise<void>
+  /**
+   * Forgets an agent and its state.
+   * @returns whether it was there
+   */
+  deleteAgent(agentId: string): Promise<boolean>
   /** Resolves where a write goes through at this moment. */
   checkWritable(): Promise<void>
 }

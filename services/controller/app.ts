@@ -7,8 +7,10 @@ import { apiKeyAuth, openPaths } from '#lib/http/auth.ts'
 import { addDocs } from '#lib/http/docs.ts'
 import { refuseBrowsers } from '#lib/http/origin.ts'
 import type { ControllerDeps } from './deps.ts'
+import { agentRoutes } from './routes/agents.ts'
 import { configRoutes } from './routes/config.ts'
 import { operatingRoutes } from './routes/operating.ts'
+import { statusRoutes } from './routes/status.ts'
 
 /** The controller as a Hono app; needs no socket, so that tests call it by `app.request`. */
 export function createControllerApp(deps: ControllerDeps) {
@@ -20,6 +22,8 @@ export function createControllerApp(deps: ControllerDeps) {
     .route('/', operatingRoutes(deps))
     .route('/', registerRoutes({ feed: deps.feed, roll: deps.fleet }))
     .route('/', reportRoutes({ roll: deps.fleet }))
+    .route('/', agentRoutes(deps))
+    .route('/', statusRoutes(deps))
     .route('/', streamRoutes(deps))
     .route('/', latestRoutes({ feed: deps.feed, presence: deps.fleet }))
     .route('/', configRoutes(deps))

@@ -24,15 +24,19 @@ export interface ControllerDeps {
   readonly clock: Clock
 }
 
-/** Reads the latest config into a feed; a store that cannot even be read is closed again, and its lock given back. */
-async function openFeed(store: Store, logger: Logger, clock: Clock): Promise<ConfigFeed> {
+/** Reads what a start needs; a store that cannot even be read is closed again, and its lock given back. */
+async function readFrom<T>(store: Store, read: () => Promise<T>): Promise<T> {
   try {
-    return new ConfigFeed(await store.latest(), { onError: (error) => logger.error('http', 'a watcher failed and was dropped', { err: error }), clock })
+    return await read()
   } catch (error) {
     await store[Symbol.asyncDispose]()
     throw error
   }
 }
+
+/** Reads the latest config into a feed. */
+const openFeed = async (store: Store, logger: Logger, clock: Clock): Promise<ConfigFeed> =>
+  new ConfigFeed(await store.latest(), { onError: (error) => logger.error('http', 'a watcher failed and was dropped', { err: error }), clock })
 
 /**
  * Opens everything the controller needs.
@@ -43,9 +47,9 @@ export async function openControllerDeps(config: ControllerConfig, overrides: Pa
   const logger =
     overrides.logger ?? createLogger({ service: 'controller', level: config.logLevel, format: config.logFormat ?? (process.stdout.isTTY ? 'pretty' : 'json') })
   const store = overrides.store ?? openSqliteStore({ path: config.dbPath, migrations: migrationsFolder(), clock })
-  const feed = overrides.feed ?? (await openFeed(store, logger, clock))
+  const feed = overrides.feed ?? (await readFrom(store, () => openFeed(store, logger, clock)))
   const origin = config.ownKey ? undefined : createOriginCheck({ allowedHosts: config.allowedHosts })
-  const fleet = overrides.fleet ?? new Fleet(store)
+  const fleet = overrides.fleet ?? (await readFrom(store, () => Fleet.open({ store, feed, clock, logger })))
   const streams = overrides.streams ?? new ConfigStreams({ feed, presence: fleet, logger })
   return { config, store, feed, streams, fleet, keys: overrides.keys ?? createKeyRing([config.apiKey]), origin, logger, clock }
 }

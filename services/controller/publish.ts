@@ -29,6 +29,7 @@ export async function publishConfig(deps: ControllerDeps, request: PublishReques
     const config = await storeAnswers('publish the config', () =>
       deps.store.publish({ ...request, ...(ifMatch === undefined ? {} : { allowed: (latest: number) => ifMatchPasses(ifMatch, latest) }) }),
     )
+    deps.fleet.published(config.version)
     const { watchers } = deps.feed.hub
     deps.feed.announce(config)
     deps.logger.info('config', 'published', { version: config.version, bytes: size, watchers })

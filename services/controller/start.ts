@@ -18,7 +18,7 @@ export interface RunningController extends RunningService {
  */
 export async function startController(config: ControllerConfig, overrides?: Partial<ControllerDeps>): Promise<RunningController> {
   const deps = await openControllerDeps(config, overrides)
-  const { logger, store, feed } = deps
+  const { logger, store, feed, fleet } = deps
   try {
     const app = createControllerApp(deps)
     const listening = await serve({
@@ -40,10 +40,12 @@ export async function startController(config: ControllerConfig, overrides?: Part
       stop: async (signal) => {
         feed.close()
         await listening.close(signal)
+        await fleet.close()
         await store[Symbol.asyncDispose]()
       },
     }
   } catch (error) {
+    await fleet.close()
     await store[Symbol.asyncDispose]()
     throw error
   }

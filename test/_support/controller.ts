@@ -85,6 +85,7 @@ export class TestController implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.deps.feed.close()
     for (const listening of this.#listening) await listening.close(AbortSignal.abort())
+    await this.deps.fleet.close()
     await this.deps.store[Symbol.asyncDispose]()
     this.folder[Symbol.dispose]()
   }

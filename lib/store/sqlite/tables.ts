@@ -24,6 +24,25 @@ export const registeredAgents = sqliteTable('registered_agents', {
   updatedAt: text('updated_at').notNull(),
 })
 
+/**
+ * What the controller last knew of each agent. A table of its own: these rows are written for whole fleets each
+ * minute, and the registrations with their labels are not.
+ */
+export const agentStates = sqliteTable('agent_states', {
+  agentId: text('agent_id')
+    .primaryKey()
+    .references(() => registeredAgents.agentId, { onDelete: 'cascade' }),
+  via: text('via', { enum: ['stream', 'wait', 'poll'] }),
+  heldVersion: integer('held_version'),
+  appliedVersion: integer('applied_version'),
+  reportVersion: integer('report_version'),
+  reportState: text('report_state', { enum: ['applying', 'applied', 'failed'] }),
+  reportError: text('report_error'),
+  relayId: text('relay_id'),
+  relaySession: text('relay_session'),
+  lastSeenAt: integer('last_seen_at').notNull(),
+})
+
 /** One row that `/ready` writes: that a database can be read does not say that it can be written. */
 export const writeProbe = sqliteTable('write_probe', {
   one: integer('one').primaryKey(),

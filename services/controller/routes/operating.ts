@@ -11,6 +11,10 @@ export function operatingRoutes(deps: ControllerDeps) {
       return error instanceof Error ? error.message : 'the database does not take a write'
     }
   })
+  const agents = rememberFor(1000, async () => {
+    const { total, online } = (await deps.fleet.status()).agents
+    return { total, online }
+  })
   const { ownKey } = deps.config
 
   return operationalRoutes({
@@ -27,6 +31,7 @@ export function operatingRoutes(deps: ControllerDeps) {
         parts: {
           store: { ok: problem === undefined, engine: 'sqlite' },
           configs: { latest_version: deps.feed.current?.version ?? null },
+          agents: await agents(),
           watchers: { waiting: deps.feed.hub.watchers - deps.streams.open, streaming: deps.streams.open },
         },
       }

@@ -64,4 +64,22 @@ describe('the fast lane', () => {
     await controller.publish()
     expect((await rawRequest(port, `GET /config HTTP/1.1\r\nHost: localhost\r\n${fields}\r\n`))?.status).toBe(status)
   })
+
+  it('answers a held request by its own id, or by one of its making', async () => {
+    await using controller = await TestController.open()
+    const { port } = await controller.listen()
+    const { version } = await controller.publish()
+    const poll = (fields: Readonly<Record<string, string>>) =>
+      rawRequest(
+        port,
+        requestBytes('GET', '/config?wait=30', { headers: { Host: 'localhost', 'X-API-Key': TEST_KEY, 'If-None-Match': `"${version}"`, ...fields } }),
+      )
+    const answers = [poll({ 'X-Request-Id': 'mine' }), poll({})]
+    await expect.poll(() => controller.deps.feed.hub.watchers, { interval: 5, timeout: 8000 }).toBe(2)
+    await controller.publish()
+    const [named, unnamed] = await Promise.all(answers)
+    expect(named?.headers.get('X-Request-Id')).toBe('mine')
+    expect(named?.body).toContain('"request_id":"mine"')
+    expect(unnamed?.headers.get('X-Request-Id')).toMatch(/^[0-9a-f-]{36}$/)
+  })
 })

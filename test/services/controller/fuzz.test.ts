@@ -36,6 +36,13 @@ const method = fc.oneof(
 )
 const path = fc.oneof(
   { weight: 5, arbitrary: fc.constantFrom('/config', '/register', '/config/1', '/health', '/ready', '/openapi.json', '/docs', '/docs/errors') },
+  { weight: 3, arbitrary: fc.constantFrom('/agents', '/status', '/agents/reports', '/agents/x', '/agents/x/report', '/agents/%ff', '/agents/%00/report') },
+  {
+    weight: 2,
+    arbitrary: fc
+      .tuple(fc.constantFrom('cursor', 'limit', 'state', 'online', 'version', 'label'), fc.stringMatching(/^[!-~]{0,12}$/))
+      .map(([name, value]) => `/agents?${name}=${value.replace(/#/g, '')}`),
+  },
   { weight: 2, arbitrary: fc.stringMatching(/^[\x21-\x7e]{0,20}$/).map((tail) => `/config/${tail.replace(/[?#].*/, '')}`) },
   // A wait that is valid would hold the run up: these are not, or hold nothing.
   { weight: 2, arbitrary: fc.stringMatching(/^[!-~]{0,10}$/).map((value) => `/config?wait=x${value}`) },
@@ -115,6 +122,39 @@ const body = fc.oneof(
       )
       .map((value) => JSON.stringify(value)),
   },
+  {
+    weight: 2,
+    arbitrary: fc
+      .record({ version: fc.oneof(fc.integer(), fc.constant(1)), state: fc.constantFrom('applying', 'applied', 'failed', 'x'), error: fc.string() })
+      .map((value) => JSON.stringify(value)),
+  },
+  {
+    weight: 2,
+    arbitrary: fc
+      .record(
+        {
+          sessions: fc.dictionary(fc.string({ maxLength: 70 }), fc.string({ maxLength: 70 }), { noNullPrototype: true }),
+          agents: fc.array(
+            fc.record(
+              {
+                agent_id: fc.oneof(fc.string({ maxLength: 70 }), fc.constantFrom('a', 'b', '__proto__')),
+                held_version: fc.oneof(fc.nat(), fc.constant(null)),
+                via: fc.constantFrom('stream', 'poll', null, 'x'),
+                age_ms: fc.oneof(fc.nat(), fc.maxSafeNat(), fc.integer()),
+                connected: fc.boolean(),
+                relay_id: fc.constantFrom('a', 'b', 'c'),
+                registration: fc.constant({ hostname: 'h', ip_address: 'i', port: 1, labels: { k: 'v' } }),
+                report: fc.constant({ version: 1, state: 'applied' }),
+              },
+              { requiredKeys: ['agent_id', 'held_version', 'via', 'age_ms'] },
+            ),
+            { maxLength: 4 },
+          ),
+        },
+        { requiredKeys: ['agents'] },
+      )
+      .map((value) => JSON.stringify(value)),
+  },
   { weight: 2, arbitrary: fc.json() },
   { weight: 1, arbitrary: fc.string({ unit: 'binary' }) },
   { weight: 1, arbitrary: fc.integer({ min: 1, max: 3000 }).map((depth) => `{"data":${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}}`) },
@@ -136,7 +176,7 @@ const anyRequest = fc.tuple(method, path, headers, fc.option(fc.oneof(body, body
 /** What comes as far as the schemas and the store: some of it is taken. */
 const nearlyRight = fc.tuple(
   fc.constant('POST'),
-  fc.constantFrom('/config', '/register'),
+  fc.constantFrom('/config', '/register', '/agents/reports', '/agents/a/report'),
   fc.constant({ 'X-API-Key': TEST_KEY, 'Content-Type': 'application/json' }),
   body,
 )

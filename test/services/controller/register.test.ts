@@ -15,7 +15,7 @@ describe('POST /register', () => {
       status: 'active',
       poll_url: '/config',
       poll_interval_seconds: 30,
-      capabilities: ['wait', 'stream'],
+      capabilities: ['wait', 'stream', 'report'],
     })
   })
 

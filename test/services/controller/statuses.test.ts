@@ -1,14 +1,17 @@
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it, vi } from 'vitest'
 import type { z } from 'zod'
 import { RegisterResponseSchema } from '#lib/contract/agent.ts'
 import { ConfigSchema } from '#lib/contract/config.ts'
 import type { ErrorCode } from '#lib/contract/errors.ts'
+import { AgentDeletedSchema, AgentSchema, AgentsPageSchema, BatchAcceptedSchema, FleetStatusSchema, ReportAcceptedSchema } from '#lib/contract/fleet.ts'
 import { HealthSchema, ReadySchema } from '#lib/contract/health.ts'
 import { ApiError } from '#lib/http/errors.ts'
 import { type Store, StoreUnavailableError } from '#lib/store/port.ts'
 import { checkError, dataOf, errorOf, TestController, type TestRequest } from '#test/_support/controller.ts'
 import { rawRequest, requestBytes } from '#test/_support/raw-http.ts'
 import { operations } from './openapi.ts'
+
+const agent = { hostname: 'web-01', ip_address: '10.0.0.7', port: 8081 }
 
 /** A store that is away: each method rejects as the port says. */
 const awayStore: Store = (() => {
@@ -21,12 +24,19 @@ const awayStore: Store = (() => {
     byVersion: away,
     registerAgent: away,
     agent: away,
+    agents: async () => [
+      {
+        agent: { agent_id: 'known', ...agent, labels: {}, registered_at: '2026-01-02T03:04:05.000Z', updated_at: '2026-01-02T03:04:05.000Z' },
+        state: undefined,
+      },
+    ],
+    saveAgentStates: away,
+    deleteAgent: away,
     checkWritable: away,
     [Symbol.asyncDispose]: async () => {},
   }
 })()
 
-const agent = { hostname: 'web-01', ip_address: '10.0.0.7', port: 8081 }
 const config = { data: { url: 'https://example.com/ping' } }
 /** Pairs of operation and status that an answer was really seen for; the last test holds them against the document. */
 const seen = new Set<string>()
@@ -41,7 +51,7 @@ interface Case {
   readonly name?: string
   readonly open?: Parameters<typeof TestController.open>[0]
   readonly published?: number
-  readonly before?: (controller: TestController) => void
+  readonly before?: (controller: TestController) => unknown
 }
 
 const keyCases = (operation: string, request: TestRequest): Case[] => [
@@ -65,6 +75,14 @@ const bodyCases = (operation: string, limit: number): Case[] => [
   { operation, status: 415, request: { body: '{}', headers: { 'Content-Type': 'text/plain' } }, body: 'UNSUPPORTED_MEDIA_TYPE' },
 ]
 
+const report = { version: 1, state: 'applied' }
+const item = { agent_id: 'nobody', held_version: null, via: null, age_ms: 0 }
+/** An operation on the one agent of the store that is away: what is in memory goes on without it. */
+const onKnown = (operation: string, tail = '') => ({ operation, path: `/agents/known${tail}`, open: { overrides: { store: awayStore } } })
+const known = ({ deps }: TestController) => deps.fleet.register('known', agent, [])
+const overloaded = ({ deps }: TestController) =>
+  vi.spyOn(deps.fleet, 'report').mockRejectedValue(new ApiError('OVERLOADED', 'Cannot take the request now', { headers: { 'Retry-After': '1' } }))
+
 const cases: readonly Case[] = [
   { operation: 'get /health', status: 200, request: { key: null }, body: HealthSchema },
   { operation: 'get /ready', status: 200, request: { key: null }, body: ReadySchema },
@@ -72,8 +90,57 @@ const cases: readonly Case[] = [
 
   { operation: 'post /register', status: 201, request: { body: agent }, body: RegisterResponseSchema },
   { operation: 'post /register', status: 503, request: { body: agent }, open: { overrides: { store: awayStore } }, body: 'STORE_UNAVAILABLE' },
+  { operation: 'post /register', status: 409, request: { body: agent, headers: { 'X-Relay-Path': 'r,'.repeat(17) } }, body: 'RELAY_LOOP' },
   ...bodyCases('post /register', 65 * 1024),
   ...keyCases('post /register', { body: agent }),
+
+  { ...onKnown('post /agents/{id}/report', '/report'), status: 200, request: { body: report }, body: ReportAcceptedSchema },
+  { operation: 'post /agents/{id}/report', status: 404, path: '/agents/nobody/report', request: { body: report }, body: 'NOT_FOUND' },
+  { ...onKnown('post /agents/{id}/report', '/report'), status: 503, request: { body: report }, before: overloaded, body: 'OVERLOADED' },
+  ...bodyCases('post /agents/{id}/report', 16 * 1024),
+  ...keyCases('post /agents/{id}/report', { body: report }),
+
+  { operation: 'post /agents/reports', status: 200, request: { body: { agents: [item] } }, body: BatchAcceptedSchema },
+  {
+    operation: 'post /agents/reports',
+    status: 503,
+    request: { body: { agents: [{ ...item, registration: agent }] } },
+    open: { overrides: { store: awayStore } },
+    body: 'STORE_UNAVAILABLE',
+  },
+  {
+    operation: 'post /agents/reports',
+    status: 400,
+    request: { body: { agents: Array.from({ length: 1001 }, () => item) } },
+    body: 'INVALID_REQUEST',
+    name: 'too many at once',
+  },
+  ...bodyCases('post /agents/reports', 4 * 1024 * 1024),
+  ...keyCases('post /agents/reports', { body: { agents: [] } }),
+
+  { operation: 'get /agents', status: 200, path: '/agents?state=failed&online=true&version=7&label=zone:eu&limit=1000', body: AgentsPageSchema },
+  ...['state=x', 'online=1', 'version=x', 'label=zone', 'limit=0', 'limit=1001', 'cursor=x', 'cursor=', `cursor=${'x'.repeat(500)}`].map((query) => ({
+    operation: 'get /agents',
+    status: 400,
+    path: `/agents?${query}`,
+    body: 'INVALID_REQUEST' as const,
+    name: query.slice(0, 20),
+  })),
+  ...keyCases('get /agents', {}),
+
+  { ...onKnown('get /agents/{id}'), status: 200, body: AgentSchema },
+  { operation: 'get /agents/{id}', status: 400, path: `/agents/${'x'.repeat(201)}`, body: 'INVALID_REQUEST' },
+  { operation: 'get /agents/{id}', status: 404, path: '/agents/nobody', body: 'NOT_FOUND' },
+  ...keyCases('get /agents/{id}', {}),
+
+  { ...onKnown('delete /agents/{id}'), status: 200, request: { method: 'DELETE' }, before: known, body: AgentDeletedSchema, open: {} },
+  { operation: 'delete /agents/{id}', status: 400, path: `/agents/${'x'.repeat(201)}`, request: { method: 'DELETE' }, body: 'INVALID_REQUEST' },
+  { operation: 'delete /agents/{id}', status: 404, path: '/agents/nobody', request: { method: 'DELETE' }, body: 'NOT_FOUND' },
+  { ...onKnown('delete /agents/{id}'), status: 503, request: { method: 'DELETE' }, body: 'STORE_UNAVAILABLE' },
+  ...keyCases('delete /agents/{id}', { method: 'DELETE' }),
+
+  { operation: 'get /status', status: 200, body: FleetStatusSchema },
+  ...keyCases('get /status', {}),
 
   { operation: 'post /config', status: 201, request: { body: config }, body: ConfigSchema },
   { operation: 'post /config', status: 412, request: { body: config, headers: { 'If-Match': '"7"' } }, published: 1, body: 'VERSION_CONFLICT' },
@@ -106,7 +173,7 @@ describe('the controller answers', () => {
     async ({ operation, status, path, request, body, open, published = 0, before }) => {
       await using controller = await TestController.open(open)
       for (let i = 0; i < published; i++) await controller.publish({ i })
-      before?.(controller)
+      await before?.(controller)
       const held = controller.deps.feed.current?.version ?? 0
       const response = await controller.request(path ?? operation.split(' ')[1] ?? '', request)
       if (status === 503) expect(response.headers.get('Retry-After')).toMatch(/^\d+$/)
@@ -119,7 +186,7 @@ describe('the controller answers', () => {
     },
   )
 
-  it.each(['post /register', 'post /config'])('%s: 408 to a body that stops', async (operation) => {
+  it.each(['post /register', 'post /config', 'post /agents/reports', 'post /agents/{id}/report'])('%s: 408 to a body that stops', async (operation) => {
     await using controller = await TestController.open()
     const { port } = await controller.listen({ headers_ms: 100, request_ms: 200 })
     const path = operation.split(' ')[1] ?? ''

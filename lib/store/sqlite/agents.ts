@@ -1,0 +1,80 @@
+import { eq, sql } from 'drizzle-orm'
+import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
+import type { Clock } from '../../runtime/clock.ts'
+import type { NewAgent, StoredAgent } from '../port.ts'
+import { registeredAgents } from './tables.ts'
+
+type AgentRow = typeof registeredAgents.$inferSelect
+
+/** A row as the port gives it. */
+export const toAgent = (row: AgentRow): StoredAgent => ({
+  agent_id: row.agentId,
+  ...(row.instanceId === null ? {} : { instance_id: row.instanceId }),
+  hostname: row.hostname,
+  ip_address: row.ipAddress,
+  port: row.port,
+  labels: row.labels,
+  ...(row.agentVersion === null ? {} : { agent_version: row.agentVersion }),
+  registered_at: row.registeredAt,
+  updated_at: row.updatedAt,
+})
+
+/**
+ * Inserts an agent, or updates its row where something about it changed. The statements are prepared once: ten
+ * thousand agents may register within seconds, and building the SQL of each is most of what one costs.
+ * @returns to be called inside a transaction; gives the row as it is then
+ */
+export function registrar(db: BetterSQLite3Database, clock: Pick<Clock, 'now'>) {
+  const agentId = sql.placeholder('agentId')
+  const find = db.select().from(registeredAgents).where(eq(registeredAgents.agentId, agentId)).prepare()
+  const placeholders = {
+    instanceId: sql.placeholder('instanceId'),
+    hostname: sql.placeholder('hostname'),
+    ipAddress: sql.placeholder('ipAddress'),
+    port: sql.placeholder('port'),
+    labels: sql.placeholder('labels'),
+    agentVersion: sql.placeholder('agentVersion'),
+    updatedAt: sql.placeholder('updatedAt'),
+  }
+  const save = db
+    .insert(registeredAgents)
+    .values({ agentId, ...placeholders, registeredAt: sql.placeholder('registeredAt') })
+    .onConflictDoUpdate({
+      target: registeredAgents.agentId,
+      set: {
+        instanceId: sql`excluded.instance_id`,
+        hostname: sql`excluded.hostname`,
+        ipAddress: sql`excluded.ip_address`,
+        port: sql`excluded.port`,
+        labels: sql`excluded.labels`,
+        agentVersion: sql`excluded.agent_version`,
+        updatedAt: sql`excluded.updated_at`,
+      },
+    })
+    .prepare()
+  return (agent: NewAgent): StoredAgent => {
+    const at = new Date(clock.now()).toISOString()
+    const values = {
+      instanceId: agent.instance_id ?? null,
+      hostname: agent.hostname,
+      ipAddress: agent.ip_address,
+      port: agent.port,
+      labels: { ...agent.labels },
+      agentVersion: agent.agent_version ?? null,
+    }
+    const known = find.get({ agentId: agent.agent_id })
+    if (known) {
+      const { agentId: _id, registeredAt: _registered, updatedAt: _updated, ...before } = known
+      if (JSON.stringify(before) === JSON.stringify(values)) return toAgent(known)
+    }
+    const row: AgentRow = { agentId: agent.agent_id, ...values, registeredAt: known?.registeredAt ?? at, updatedAt: at }
+    save.run(row)
+    return toAgent(row)
+  }
+}
+
+/** Deletes an agent; its state goes with it, by the foreign key. Says whether it was there. */
+export const remover =
+  (db: BetterSQLite3Database) =>
+  (agentId: string): boolean =>
+    db.delete(registeredAgents).where(eq(registeredAgents.agentId, agentId)).run().changes > 0

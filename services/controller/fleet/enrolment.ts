@@ -1,0 +1,54 @@
+import type { RegisterRequest } from '#lib/contract/agent.ts'
+import type { Clock } from '#lib/runtime/clock.ts'
+import type { Store } from '#lib/store/port.ts'
+import { storeAnswers } from '../store-errors.ts'
+import type { FleetPresence } from './presence.ts'
+import { AgentRecord, isRegisteredAs, registrationOf } from './record.ts'
+import type { Roster } from './roster.ts'
+
+/** A registration that was taken: of whom, and what it was; undefined where it said nothing new. */
+export interface Enrolled {
+  readonly record: AgentRecord
+  readonly news: 'registered' | 'updated' | undefined
+}
+
+/** Takes registrations into the store and the roster. */
+export class Enrolment {
+  readonly #store: Pick<Store, 'registerAgent'>
+  readonly #roster: Roster
+  readonly #presence: FleetPresence
+  readonly #clock: Pick<Clock, 'monotonic'>
+
+  constructor(options: {
+    readonly store: Pick<Store, 'registerAgent'>
+    readonly roster: Roster
+    readonly presence: FleetPresence
+    readonly clock: Pick<Clock, 'monotonic'>
+  }) {
+    this.#store = options.store
+    this.#roster = options.roster
+    this.#presence = options.presence
+    this.#clock = options.clock
+  }
+
+  /**
+   * Takes a registration. One that says nothing new does not touch the database: after a restart, ten thousand agents
+   * register again within seconds, and with a full disk they go on as they were.
+   * @throws ApiError STORE_UNAVAILABLE
+   */
+  async take(agentId: string, request: RegisterRequest): Promise<Enrolled> {
+    const known = this.#roster.get(agentId)
+    if (known && isRegisteredAs(known.registration, request)) return { record: known, news: undefined }
+    const stored = await storeAnswers('register the agent', () => this.#store.registerAgent({ agent_id: agentId, ...request }))
+    // Another request may have registered or deleted it meanwhile.
+    const there = this.#roster.get(agentId)
+    if (there) {
+      there.registration = registrationOf(stored)
+      return { record: there, news: 'updated' }
+    }
+    const record = new AgentRecord(agentId, registrationOf(stored), Date.parse(stored.registered_at), this.#clock.monotonic())
+    this.#presence.arrived(record)
+    this.#roster.add(record)
+    return { record, news: 'registered' }
+  }
+}

@@ -1,0 +1,115 @@
+import type { Logger } from '#lib/observe/logger.ts'
+import type { Clock } from '#lib/runtime/clock.ts'
+import type { Store } from '#lib/store/port.ts'
+import type { Liveness } from './liveness.ts'
+import type { AgentRecord } from './record.ts'
+import type { Roster } from './roster.ts'
+import { Slices } from './slices.ts'
+import { stateToSave } from './stored.ts'
+
+/** How long a change waits for others, in ms: what a crash may lose of reports. */
+const SOON_MS = 1000
+/** How often the agents that were heard of since are saved, in ms. */
+const SWEEP_MS = 60_000
+/** How long a disk that refused is left alone, in ms. */
+const RETRY_MS = 5000
+/** Agents a transaction: a few ms of the event loop, which then turns. */
+const BATCH = 250
+
+/**
+ * Saves what changes about agents, behind the requests that change it: reports within about a second, when an agent
+ * was last seen about once a minute. What the disk refuses stays to be saved.
+ */
+export class StateWriter {
+  readonly #store: Pick<Store, 'saveAgentStates'>
+  readonly #roster: Roster
+  readonly #liveness: Liveness
+  readonly #clock: Clock
+  readonly #logger: Logger
+  #unsaved = new Set<AgentRecord>()
+  #timer: NodeJS.Timeout | undefined
+  #writing: Promise<void> | undefined
+  #failing = false
+  #closed = false
+  readonly #sweeper: NodeJS.Timeout
+
+  constructor(options: {
+    readonly store: Pick<Store, 'saveAgentStates'>
+    readonly roster: Roster
+    readonly liveness: Liveness
+    readonly clock: Clock
+    readonly logger: Logger
+  }) {
+    this.#store = options.store
+    this.#roster = options.roster
+    this.#liveness = options.liveness
+    this.#clock = options.clock
+    this.#logger = options.logger
+    this.#sweeper = setInterval(() => void this.sweep(), SWEEP_MS).unref()
+  }
+
+  /** Notes that an agent changed; costs an entry in a set. */
+  changed(record: AgentRecord): void {
+    this.#unsaved.add(record)
+    this.#schedule(SOON_MS)
+  }
+
+  /** Saves all that changed; resolves when that was tried. */
+  flush(): Promise<void> {
+    this.#writing ??= this.#write().finally(() => {
+      this.#writing = undefined
+      if (this.#unsaved.size > 0) this.#schedule(this.#failing ? RETRY_MS : SOON_MS)
+    })
+    return this.#writing
+  }
+
+  /** Saves also those that were heard of since they were saved. */
+  async sweep(): Promise<void> {
+    const slices = new Slices(this.#clock)
+    for (const record of this.#roster.all()) {
+      if (record.lastSeen !== record.savedSeen) this.#unsaved.add(record)
+      if (slices.due()) await slices.next()
+    }
+    await this.flush()
+  }
+
+  /** Saves everything, and ends. */
+  async close(): Promise<void> {
+    this.#closed = true
+    clearInterval(this.#sweeper)
+    clearTimeout(this.#timer)
+    // A round under way began before the last changes: what it leaves is for the next.
+    await this.#writing
+    await this.sweep()
+  }
+
+  #schedule(ms: number): void {
+    if (this.#closed || this.#timer !== undefined) return
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined
+      void this.flush()
+    }, ms).unref()
+  }
+
+  /** One round over what is unsaved now. Never rejects. */
+  async #write(): Promise<void> {
+    const round = [...this.#unsaved]
+    this.#unsaved.clear()
+    for (let start = 0; start < round.length; start += BATCH) {
+      // One that was deleted meanwhile has nothing to save, least of all over another that has registered under its id.
+      const batch = round.slice(start, start + BATCH).filter((record) => this.#roster.get(record.id) === record)
+      if (batch.length === 0) continue
+      for (const record of batch) record.savedSeen = record.lastSeen
+      try {
+        await this.#store.saveAgentStates(batch.map((record) => stateToSave(record, this.#liveness, this.#clock)))
+      } catch (error) {
+        for (const record of round.slice(start)) this.#unsaved.add(record)
+        if (!this.#failing) this.#logger.error('http', 'what agents report cannot be saved; it is kept in memory and tried again', { err: error })
+        this.#failing = true
+        return
+      }
+    }
+    if (this.#failing) this.#logger.info('http', 'what agents reported is saved again')
+    this.#failing = false
+  }
+}
