@@ -25,6 +25,8 @@ export class TestProcess implements AsyncDisposable {
   readonly ended: Promise<Ended>
   readonly #child: ChildProcess
   readonly #watchers = new Set<() => void>()
+  /** A test that times out never disposes of what it started. */
+  readonly #onExit = () => void this.#child.kill('SIGKILL')
 
   /**
    * Runs a TypeScript file with this Node.js.
@@ -41,6 +43,7 @@ export class TestProcess implements AsyncDisposable {
     const { stdout, stderr, pid } = this.#child
     if (!stdout || !stderr || pid === undefined) throw new Error(`Cannot start ${script}: it has no pid or no pipes`)
     this.pid = pid
+    process.once('exit', this.#onExit)
     stderr.setEncoding('utf8').on('data', (text: string) => {
       this.stderr += text
     })
@@ -50,6 +53,7 @@ export class TestProcess implements AsyncDisposable {
     })
     this.ended = new Promise((resolve) => {
       this.#child.once('close', (code, signal) => {
+        process.off('exit', this.#onExit)
         resolve({ code, signal })
         for (const look of this.#watchers) look()
       })
