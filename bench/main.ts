@@ -4,9 +4,16 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { enqueue } from './scenarios/enqueue.ts'
+import { etcd } from './scenarios/etcd.ts'
+import { follow } from './scenarios/follow.ts'
 import { hits } from './scenarios/hits.ts'
+import { idle } from './scenarios/idle.ts'
+import { large } from './scenarios/large.ts'
+import { outage } from './scenarios/outage.ts'
 import { publish } from './scenarios/publish.ts'
 import { read } from './scenarios/read.ts'
+import { relays } from './scenarios/relays.ts'
+import { slow } from './scenarios/slow.ts'
 import { start } from './scenarios/start.ts'
 import { watchers } from './scenarios/watchers.ts'
 import { machineLine, writeDocs } from './support/docs.ts'
@@ -17,7 +24,7 @@ import type { Scenario } from './support/scenario.ts'
 import { root } from './support/service.ts'
 import { textTable } from './support/table.ts'
 
-const scenarios: readonly Scenario[] = [read, publish, watchers, enqueue, hits, start]
+const scenarios: readonly Scenario[] = [read, publish, watchers, follow, idle, large, slow, outage, relays, etcd, enqueue, hits, start]
 const results = join(root, 'bench', 'results')
 const record = join(results, 'latest.json')
 

@@ -6,7 +6,7 @@ import { requestText } from '../support/http-text.ts'
 import { publishBody } from '../support/payloads.ts'
 import { bareWaiting, openWatchers, parkWatchers, publishToWatchers } from '../support/protocol.ts'
 import type { Scenario } from '../support/scenario.ts'
-import { percentile, summary } from '../support/stats.ts'
+import { alternate, summaryAt } from '../support/stats.ts'
 
 const AGENTS = 1000
 
@@ -50,17 +50,15 @@ export const watchers: Scenario = {
     const bare: Side = { watchers: atBare, version: pair.version, waiting: async () => (await pair.bare.call(bareWaiting, {})).waiting }
 
     for (let warm = 0; warm < 3; warm += 1) for (const side of [ours, bare]) await round(side)
-    const pairs: { ours: readonly number[]; baseline: readonly number[] }[] = []
-    for (let count = 0; count < rounds; count += 1) {
-      const first = await round(count % 2 === 0 ? ours : bare)
-      const second = await round(count % 2 === 0 ? bare : ours)
-      pairs.push(count % 2 === 0 ? { ours: first, baseline: second } : { ours: second, baseline: first })
-    }
-    const at = (share: number) => summary(pairs.map((each) => ({ ours: percentile(each.ours, share), baseline: percentile(each.baseline, share) })))
+    const pairs = await alternate(
+      rounds,
+      () => round(ours),
+      () => round(bare),
+    )
     const against = 'bare node:http'
     return [
-      { name: `publish to ${AGENTS} waiting agents, p50`, unit: 'ms', ...at(0.5), against },
-      { name: `publish to ${AGENTS} waiting agents, p99`, unit: 'ms', ...at(0.99), against, bound: { kind: 'at most', of: 'ratio', value: 1.5 } },
+      { name: `publish to ${AGENTS} waiting agents, p50`, unit: 'ms', ...summaryAt(0.5, pairs), against },
+      { name: `publish to ${AGENTS} waiting agents, p99`, unit: 'ms', ...summaryAt(0.99, pairs), against, bound: { kind: 'at most', of: 'ratio', value: 1.5 } },
     ]
   },
 }

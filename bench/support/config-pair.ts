@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { Child } from './child.ts'
 import { API_KEY } from './http-text.ts'
 import { configData } from './payloads.ts'
+import { keptPort } from './port.ts'
 import { bareListen } from './protocol.ts'
 import { type Service, startService } from './service.ts'
 
@@ -13,6 +14,8 @@ export interface ConfigPair extends AsyncDisposable {
   readonly port: number
   readonly bare: Child
   readonly barePort: number
+  /** Kills the bare server and starts it again on its port. @returns it */
+  restartBare(): Promise<Child>
   /** The version that both begin with. */
   readonly version: number
   /** How long the body of an answer is. */
@@ -30,21 +33,30 @@ export async function publish(port: number, data: Readonly<Record<string, unknow
 /**
  * Starts both.
  * @param folder the controller's DATA_DIR
+ * @param data what is published first, and what the bare server always answers
  */
-export async function startConfigPair(folder: string): Promise<ConfigPair> {
-  const controller = await startService('controller', { DATA_DIR: folder, LOG_LEVEL: 'info' })
+export async function startConfigPair(folder: string, data: Readonly<Record<string, unknown>> = configData): Promise<ConfigPair> {
+  const controller = await startService('controller', { DATA_DIR: folder, LOG_LEVEL: 'info', CONTROLLER_PORT: String(await keptPort()) })
   const port = controller.port('controller')
-  const version = await publish(port, configData)
+  const version = await publish(port, data)
   const body = await (await fetch(`http://127.0.0.1:${port}/config`, { headers: { 'X-API-Key': API_KEY } })).text()
   const [head, tail, ...more] = body.split(/(?<="version":)\d+/)
   if (head === undefined || tail === undefined || more.length > 0) throw new Error(`the controller answered ${JSON.stringify(body)}`)
-  const bare = new Child('bare-http')
-  const { port: barePort } = await bare.call(bareListen, { version, head, tail })
+  let bare = new Child('bare-http')
+  const { port: barePort } = await bare.call(bareListen, { version, head, tail, port: await keptPort() })
   return {
     controller,
     port,
-    bare,
+    get bare() {
+      return bare
+    },
     barePort,
+    restartBare: async () => {
+      await bare[Symbol.asyncDispose]()
+      bare = new Child('bare-http')
+      await bare.call(bareListen, { version, head, tail, port: barePort })
+      return bare
+    },
     version,
     bodyBytes: Buffer.byteLength(body),
     [Symbol.asyncDispose]: async () => {

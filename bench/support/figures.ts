@@ -7,7 +7,7 @@ const BoundSchema = z.object({ kind: z.enum(['at least', 'at most']), of: z.enum
 export const FigureSchema = z.object({
   scenario: z.string(),
   name: z.string(),
-  unit: z.enum(['/s', 'ms', 'µs', 'MiB']),
+  unit: z.enum(['/s', 'ms', 'µs', 'MiB', 'KiB', '%']),
   ours: z.number(),
   /** What stands beside it, in a few words. */
   against: z.string(),

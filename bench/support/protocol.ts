@@ -7,9 +7,11 @@ export interface Command<A extends z.ZodType, R extends z.ZodType> {
   readonly answer: R
 }
 
-const command = <A extends z.ZodType, R extends z.ZodType>(name: string, args: A, answer: R): Command<A, R> => ({ name, args, answer })
+/** Declares a command. */
+export const command = <A extends z.ZodType, R extends z.ZodType>(name: string, args: A, answer: R): Command<A, R> => ({ name, args, answer })
 
-const nothing = z.object({})
+/** No argument, or no answer. */
+export const nothing = z.object({})
 const count = z.number().int().nonnegative()
 const rate = z.object({ count, seconds: z.number().positive() })
 
@@ -42,7 +44,7 @@ export const runLoad = command(
 )
 
 /** children/bare-http.ts: serves one config like a hand-written server would. */
-export const bareListen = command('listen', z.object({ version: count, head: z.string(), tail: z.string() }), listening)
+export const bareListen = command('listen', z.object({ version: count, head: z.string(), tail: z.string(), port: z.number().optional() }), listening)
 export const bareWaiting = command('waiting', nothing, z.object({ waiting: count }))
 
 /** children/raw-inserts.ts: single committed inserts. */
@@ -78,3 +80,8 @@ export const listenTarget = command('listen', z.object({ body: z.string() }), li
 /** Requests are answered at once, or held until the next call of this; the count starts from 0. */
 export const resetTarget = command('reset', z.object({ hold: z.boolean() }), nothing)
 export const targetReached = command('reached', z.object({ count }), nothing)
+
+/** children/etcd-watchers.ts: watchers of one key, a connection each. */
+export const openEtcdWatchers = command('open', z.object({ port: z.number(), watchers: count }), nothing)
+/** Puts a value, and waits until each watcher has it. */
+export const putToEtcd = command('put', z.object({ value: z.string() }), z.object({ latencies_ms: z.array(z.number()) }))

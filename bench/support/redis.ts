@@ -1,9 +1,8 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { createInterface } from 'node:readline'
 import { Redis } from 'ioredis'
-import { portOf } from './port.ts'
+import { freePort } from './port.ts'
 
 const program = 'redis-server'
 
@@ -11,14 +10,6 @@ const program = 'redis-server'
 export function redisVersion(): string | undefined {
   const { stdout, error } = spawnSync(program, ['--version'], { encoding: 'utf8' })
   return error === undefined ? /v=(\S+)/.exec(stdout)?.[1] : undefined
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  const port = await portOf(server)
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 /** A Redis of the bench's own, with AOF everysec, which compose.yaml runs too. */

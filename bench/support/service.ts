@@ -85,6 +85,14 @@ export class Service implements AsyncDisposable {
     return performance.now() - this.#started
   }
 
+  /** Kills it as a machine that fails would: no signal handler runs. Resolves when it is gone. */
+  async kill(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
+    const exit = once(this.#child, 'exit')
+    this.#kill('SIGKILL')
+    await exit
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     process.off('exit', this.#onExit)
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return

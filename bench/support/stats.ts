@@ -33,8 +33,8 @@ export const summary = (pairs: readonly Pair[]): { ours: number; baseline: numbe
  * Runs ours and the baseline in turn, A B B A A B …, so that neither is always first.
  * @param rounds of each
  */
-export async function interleave(rounds: number, ours: () => Promise<number>, baseline: () => Promise<number>): Promise<Pair[]> {
-  const pairs: Pair[] = []
+export async function alternate<T>(rounds: number, ours: () => Promise<T>, baseline: () => Promise<T>): Promise<{ readonly ours: T; readonly baseline: T }[]> {
+  const pairs: { readonly ours: T; readonly baseline: T }[] = []
   for (let round = 0; round < rounds; round += 1) {
     if (round % 2 === 0) {
       const first = await ours()
@@ -46,3 +46,10 @@ export async function interleave(rounds: number, ours: () => Promise<number>, ba
   }
   return pairs
 }
+
+/** As {@link alternate}, of rounds that give one number. */
+export const interleave = (rounds: number, ours: () => Promise<number>, baseline: () => Promise<number>): Promise<Pair[]> => alternate(rounds, ours, baseline)
+
+/** A percentile of each round, in short. */
+export const summaryAt = (share: number, pairs: readonly { readonly ours: readonly number[]; readonly baseline: readonly number[] }[]) =>
+  summary(pairs.map((each) => ({ ours: percentile(each.ours, share), baseline: percentile(each.baseline, share) })))

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { HeaderReader } from '../http/auth.ts'
+import { forgetHeaders } from '../http/event-sink.ts'
 import { writeError } from '../http/reply.ts'
 import { requestIdFrom } from '../http/request-id.ts'
 import type { ConfigFeed, Snapshot } from './feed.ts'
@@ -14,6 +15,14 @@ function send(outgoing: ServerResponse, answer: Answer, encoding: Snapshot['enco
 /** Answers a read of the latest config by Node's own response. */
 export const sendLatest = (outgoing: ServerResponse, headers: HeaderReader, snapshot: Snapshot, held: Held): void =>
   send(outgoing, latestAnswer(headers, snapshot, held), snapshot.encoding)
+
+const noId: HeaderReader = { get: () => null }
+
+/** What an answer needs of a request's headers, without the rest of them: its id, which hardly any has. */
+function idReader(headers: HeaderReader): HeaderReader {
+  const id = headers.get('x-request-id')
+  return id === null ? noId : { get: (name) => (name === 'x-request-id' ? id : null) }
+}
 
 /**
  * Holds a long poll as nothing but its response and an entry each in the hub and the deadlines, and writes the answer in the
@@ -31,6 +40,8 @@ export function holdUntilChanged(
   timeoutMs: number,
   detach: (() => void) | undefined,
 ): void {
+  const asked = idReader(headers)
+  forgetHeaders(outgoing)
   let over = false
   const leave = () => {
     if (over) return
@@ -41,13 +52,13 @@ export function holdUntilChanged(
   }
   const takeBack = feed.deadlines.add(timeoutMs, () => {
     leave()
-    sendLatest(outgoing, headers, feed.current ?? current, held)
+    sendLatest(outgoing, asked, feed.current ?? current, held)
   })
   const unsubscribe = feed.hub.subscribe((snapshot) => {
     if (snapshot !== undefined && holds(held, snapshot)) return
     leave()
-    if (snapshot === undefined) writeError(outgoing, requestIdFrom(headers.get('x-request-id')), shuttingDown(feed))
-    else send(outgoing, newsAnswer(headers, snapshot), snapshot.encoding)
+    if (snapshot === undefined) writeError(outgoing, requestIdFrom(asked.get('x-request-id')), shuttingDown(feed))
+    else send(outgoing, newsAnswer(asked, snapshot), snapshot.encoding)
   })
   // The client went away, or was answered: taking the listener off would cost the others time.
   outgoing.on('close', leave)

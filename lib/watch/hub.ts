@@ -1,9 +1,10 @@
 /**
- * How long watchers are woken before the event loop gets a turn, in ms: ten thousand at once would hold it up. A
- * turn costs those who still wait what the finished answers and the woken ones ask for (a thousand woken in one go:
- * the last after 20 ms; in two: after 28).
+ * How long watchers are woken before the event loop gets a turn, in ms: a hundred thousand at once would hold it up. A
+ * turn costs those who still wait what the woken ones ask for next, and a long poll comes again at once. (Measured, ten
+ * thousand long polls beside a bare server that wakes all in one go: the median waits 1.3 to 1.6 times as long with
+ * slices of 50 ms, no longer with 200, which is about one slice.)
  */
-const SLICE_MS = 50
+const SLICE_MS = 200
 /** How many are woken between two looks at the clock. */
 const STRIDE = 64
 

@@ -61,7 +61,7 @@ describe('ChangeHub', () => {
     for (let i = 0; i < 10_000; i++) {
       hub.subscribe(() => {
         woken++
-        if (woken % 64 === 0) spin(1)
+        if (woken % 64 === 0) spin(3)
       })
     }
     hub.publish(1)
@@ -73,7 +73,7 @@ describe('ChangeHub', () => {
   it('wakes one that still waits its turn once, with the newest', async () => {
     const hub = new ChangeHub<number>()
     const seen: number[] = []
-    for (let i = 0; i < 600; i++) hub.subscribe(() => spin(0.1))
+    for (let i = 0; i < 600; i++) hub.subscribe(() => spin(0.5))
     hub.subscribe((value) => void seen.push(value ?? -1))
     hub.publish(1)
     hub.publish(2)
