@@ -1,5 +1,6 @@
 import { ConfigFeed } from '#lib/distribution/feed.ts'
 import { ConfigStreams } from '#lib/distribution/streams.ts'
+import { Admission } from '#lib/http/admission.ts'
 import { createKeyRing, type KeyRing } from '#lib/http/auth.ts'
 import { createOriginCheck, type OriginCheck } from '#lib/http/origin.ts'
 import { createLogger, type Logger } from '#lib/observe/logger.ts'
@@ -20,6 +21,8 @@ export interface ControllerDeps {
   readonly keys: KeyRing
   /** Keeps web pages out while the key is the default one; undefined with a key of its own. */
   readonly origin: OriginCheck | undefined
+  /** What it takes at once. */
+  readonly admission: Admission
   readonly logger: Logger
   readonly clock: Clock
 }
@@ -51,5 +54,7 @@ export async function openControllerDeps(config: ControllerConfig, overrides: Pa
   const origin = config.ownKey ? undefined : createOriginCheck({ allowedHosts: config.allowedHosts })
   const fleet = overrides.fleet ?? (await readFrom(store, () => Fleet.open({ store, feed, clock, logger })))
   const streams = overrides.streams ?? new ConfigStreams({ feed, presence: fleet, logger })
-  return { config, store, feed, streams, fleet, keys: overrides.keys ?? createKeyRing([config.apiKey]), origin, logger, clock }
+  const keys = overrides.keys ?? createKeyRing([config.apiKey])
+  const admission = overrides.admission ?? new Admission(config.admission, { clock, logger })
+  return { config, store, feed, streams, fleet, keys, origin, admission, logger, clock }
 }

@@ -1,5 +1,4 @@
 import { createFastLane } from '#lib/distribution/fast-lane.ts'
-import { Admission } from '#lib/http/admission.ts'
 import { isLoopbackHost } from '#lib/http/origin.ts'
 import { serve } from '#lib/http/serve.ts'
 import type { RunningService } from '#lib/runtime/lifecycle.ts'
@@ -24,7 +23,7 @@ export async function startController(config: ControllerConfig, overrides?: Part
     const listening = await serve({
       fetch: app.fetch,
       fastLane: createFastLane({ ...deps, presence: deps.fleet }),
-      admission: new Admission(config.admission, deps),
+      admission: deps.admission,
       port: config.port,
       name: 'controller',
       ...(config.host === undefined ? {} : { host: config.host }),

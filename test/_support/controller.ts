@@ -73,6 +73,7 @@ export class TestController implements AsyncDisposable {
     const listening = await serve({
       fetch: this.app.fetch,
       fastLane: createFastLane({ ...this.deps, presence: this.deps.fleet }),
+      admission: this.deps.admission,
       port: 0,
       host: '127.0.0.1',
       name: 'controller',

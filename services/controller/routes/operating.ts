@@ -33,6 +33,7 @@ export function operatingRoutes(deps: ControllerDeps) {
           configs: { latest_version: deps.feed.current?.version ?? null },
           agents: await agents(),
           watchers: { waiting: deps.feed.hub.watchers - deps.streams.open, streaming: deps.streams.open },
+          admission: { ...deps.admission.figures },
         },
       }
     },
