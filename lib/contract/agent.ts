@@ -63,6 +63,18 @@ export type FollowMode = (typeof followModes)[number]
 /** How the worker stands with the config that the agent holds. */
 export const deliveryStates = ['none', 'applying', 'applied', 'failed'] as const
 
+/** The relay's part of an agent's `/status`; absent where it is none. */
+export const RelayStatusSchema = z.object({
+  enabled: z.literal(true),
+  followers: z.number().int().meta({ description: 'Agents that it knows of, below relays that follow it too.' }),
+  streams: z.number().int(),
+  waiting: z.number().int().meta({ description: 'Long polls that are held.' }),
+  cut_off: z.boolean().meta({ description: 'It cannot reach its controller, and serves what it holds to keys that it knew.' }),
+  unsent: z.number().int().meta({ description: 'Followers of which there is news that its controller has not taken yet.' }),
+  last_error: z.string().nullable().meta({ description: 'Why its controller did not take the last batch of reports.' }),
+})
+export type RelayStatus = z.infer<typeof RelayStatusSchema>
+
 /** `GET /status` of the agent. */
 export const AgentStatusSchema = z
   .object({
@@ -85,6 +97,15 @@ export const AgentStatusSchema = z
     }),
     held_version: z.number().int().nullable(),
     poll_interval_seconds: z.number().int(),
+    reports: z
+      .object({
+        wanted: z.boolean().meta({ description: 'Whether the controller takes reports; a Go controller does not.' }),
+        version: z.number().int().nullable(),
+        state: z.enum(deliveryStates).nullable().meta({ description: 'What was reported last; null before the first report.' }),
+        last_error: z.string().nullable(),
+      })
+      .optional(),
+    relay: RelayStatusSchema.optional(),
   })
   .meta({
     id: 'AgentStatus',
@@ -95,6 +116,7 @@ export const AgentStatusSchema = z
       worker: { url: 'http://localhost:6002', state: 'applied', applied_version: 7, last_error: null, next_attempt_at: null },
       held_version: 7,
       poll_interval_seconds: 30,
+      reports: { wanted: true, version: 7, state: 'applied', last_error: null },
     },
   })
 export type AgentStatus = z.infer<typeof AgentStatusSchema>

@@ -6,6 +6,7 @@ import type { FastLane } from '../http/serve.ts'
 import type { ConfigFeed } from './feed.ts'
 import type { Presence } from './followers.ts'
 import { holdUntilChanged, sendLatest } from './hold.ts'
+import { asksOrigin } from './routes/latest.ts'
 import { signOf } from './sign.ts'
 import type { ConfigStreams } from './streams.ts'
 import { heldBy, heldByStream, holds } from './watch.ts'
@@ -18,7 +19,7 @@ const target = /^\/config(?:(\/stream)|\?wait=([0-5]?\d|60))?$/
  * costs. It makes the same checks by the same functions as the middleware, and answers only where all is well and there
  * is a config; everything unusual takes the road through the routes, which say what is wrong. (Measured, CPU time a
  * read: 10 µs in a bare server, 12 here, 15 through middleware and routes.)
- * @param deps.revalidates whether `Cache-Control: no-cache` means something here (RFC 9111 section 5.2.1.4): then the routes do it
+ * @param deps.revalidates whether `Cache-Control: max-age=0` means something here (RFC 9111 section 5.2.1.1): then the routes do it
  */
 export function createFastLane(deps: {
   readonly feed: ConfigFeed
@@ -36,7 +37,7 @@ export function createFastLane(deps: {
     const { headers: raw } = incoming
     // Without a Host the routes decide; a header given twice comes joined, and is then no key and no version of ours.
     if (current === undefined || raw.host === undefined) return false
-    if (deps.revalidates && raw['cache-control'] !== undefined) return false
+    if (deps.revalidates && asksOrigin(raw['cache-control'])) return false
     const headers = {
       get: (name: string): string | null => {
         const value = raw[name]

@@ -25,6 +25,12 @@ export interface HeaderReader {
   get(name: string): string | null
 }
 
+/** A ring of keys that may have to ask first; what a {@link KeyRing} answers at once costs no turn. */
+export interface AskingKeyRing {
+  /** @param headers of the request that presents the key */
+  accepts(key: string, headers: HeaderReader): boolean | Promise<boolean>
+}
+
 /** The key that a request carries: `X-API-Key`, else `Authorization: Bearer` (RFC 6750 section 2.1). */
 export function presentedKey(headers: HeaderReader): string | undefined {
   const own = headers.get('x-api-key')
@@ -36,14 +42,17 @@ export function presentedKey(headers: HeaderReader): string | undefined {
  * Lets a request pass that carries an accepted key; every path needs one but those named.
  * @param options.open paths that need no key; one ending in `/` stands for all below it
  */
-export function apiKeyAuth(options: { readonly keys: KeyRing; readonly open: readonly string[] }): MiddlewareHandler {
+export function apiKeyAuth(options: { readonly keys: AskingKeyRing; readonly open: readonly string[] }): MiddlewareHandler {
   const open = new Set(options.open)
   const openBelow = options.open.filter((path) => path.endsWith('/'))
   const isOpen = (path: string): boolean => open.has(path) || openBelow.some((prefix) => path.startsWith(prefix))
   return createMiddleware(async function apiKey(c, next) {
-    const key = presentedKey(c.req.raw.headers)
-    if (key !== undefined && options.keys.accepts(key)) return next()
     if (isOpen(c.req.path)) return next()
+    const key = presentedKey(c.req.raw.headers)
+    if (key !== undefined) {
+      const accepted = options.keys.accepts(key, c.req.raw.headers)
+      if (accepted === true || (accepted !== false && (await accepted))) return next()
+    }
     if (key === undefined) throw new ApiError('UNAUTHORIZED', 'missing API key', { headers: { 'WWW-Authenticate': 'Bearer' } })
     throw new ApiError('FORBIDDEN', 'invalid API key')
   })

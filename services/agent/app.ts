@@ -1,16 +1,46 @@
-import { createApp } from '#lib/http/app.ts'
+import { latestRoutes } from '#lib/distribution/routes/latest.ts'
+import { registerRoutes } from '#lib/distribution/routes/register.ts'
+import { reportRoutes } from '#lib/distribution/routes/reports.ts'
+import { streamRoutes } from '#lib/distribution/routes/stream.ts'
+import { versionRoutes } from '#lib/distribution/routes/version.ts'
+import { createApp, createRouter } from '#lib/http/app.ts'
+import { type AskingKeyRing, apiKeyAuth, createKeyRing, openPaths } from '#lib/http/auth.ts'
 import { addDocs } from '#lib/http/docs.ts'
-import { createOriginCheck, refuseBrowsers } from '#lib/http/origin.ts'
+import { refuseBrowsers } from '#lib/http/origin.ts'
 import type { AgentDeps } from './deps.ts'
+import type { Relay } from './relay/relay.ts'
 import { operatingRoutes } from './routes/operating.ts'
 import { statusRoutes } from './routes/status.ts'
 
-/** The agent as a Hono app: what it tells of itself. */
+/** What a relay serves to the agents below it. */
+const relayRoutes = (relay: Relay) =>
+  // The stream before the versions: its path would be one of theirs.
+  createRouter()
+    .route('/', registerRoutes({ feed: relay.feed, roll: relay, relayPath: () => relay.path }))
+    .route('/', reportRoutes({ roll: relay }))
+    .route('/', streamRoutes(relay))
+    .route('/', latestRoutes({ feed: relay.feed, presence: relay.roster, revalidate: () => relay.revalidate() }))
+    .route('/', versionRoutes({ version: (version) => relay.version(version) }))
+
+/** The agent as a Hono app: what it tells of itself, and where it is a relay what its followers ask. */
 export function createAgentApp(deps: AgentDeps) {
+  const { relay, origin } = deps
   const app = createApp({ logger: deps.logger })
-  app.use(refuseBrowsers(createOriginCheck({ allowedHosts: deps.config.allowedHosts })))
+  if (origin) app.use(refuseBrowsers(origin))
+  if (relay) {
+    // What it says of itself opens to its own key from the start: else nobody could see why its controller is not reached.
+    const own = createKeyRing([deps.config.apiKey])
+    const forStatus: AskingKeyRing = { accepts: (key, headers) => own.accepts(key) || relay.accepts(key, headers) }
+    app.use('/status', apiKeyAuth({ keys: forStatus, open: [] }))
+    app.use(apiKeyAuth({ keys: relay, open: [...openPaths, '/status'] }))
+  }
   const routes = app.route('/', operatingRoutes(deps)).route('/', statusRoutes(deps))
-  addDocs(app, { title: 'Agent', description: 'Follows the controller and hands each config to the worker of its host.', needsKey: false })
+  if (relay) app.route('/', relayRoutes(relay))
+  addDocs(app, {
+    title: relay ? 'Relay' : 'Agent',
+    description: `Follows the controller and hands each config to the worker of its host${relay ? ', and to the agents below it' : ''}.`,
+    needsKey: relay !== undefined,
+  })
   return routes
 }
 

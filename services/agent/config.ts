@@ -1,16 +1,53 @@
 import { z } from 'zod'
-import { commonEnv, type Environment, headerText, parseEnv, port, serviceUrl, whole } from '#lib/runtime/env.ts'
+import { labelsSchema } from '#lib/contract/agent.ts'
+import { admissionEnv, commonEnv, type Environment, headerText, parseEnv, port, serviceUrl, whole } from '#lib/runtime/env.ts'
+
+/** The key that every example uses: it protects nothing, so a relay that has only it stays on loopback. */
+const DEFAULT_API_KEY = 'default-api-key'
+
+const labelsForm = 'must be key=value pairs parted by commas, as zone=eu-1,rack=7'
+
+/** Labels as `key=value` parted by commas, within the limits that the controller holds them to. */
+const labels = () =>
+  z
+    .string()
+    .default('')
+    .transform((text, context) => {
+      const pairs = text.split(',').flatMap((pair) => (pair.trim() ? [pair.trim()] : []))
+      const entries = pairs.map((pair): [string, string] => [pair.slice(0, Math.max(pair.indexOf('='), 0)).trim(), pair.slice(pair.indexOf('=') + 1).trim()])
+      const refuse = (why: string) => {
+        context.addIssue({ code: 'custom', message: `${labelsForm} (${why})` })
+        return z.NEVER
+      }
+      const odd = pairs.find((pair) => !/^[^=]*[^=\s]\s*=/.test(pair) || pair.startsWith('__proto__'))
+      if (odd !== undefined) return refuse(`${JSON.stringify(odd.slice(0, 100))} is none`)
+      const twice = entries.find(([key], index) => entries.findIndex(([other]) => other === key) < index)
+      if (twice) return refuse(`${JSON.stringify(twice[0].slice(0, 100))} is given twice`)
+      const parsed = labelsSchema.safeParse(Object.fromEntries(entries))
+      if (!parsed.success) {
+        const [issue] = parsed.error.issues
+        return refuse(`${issue?.path.length ? `${JSON.stringify(issue.path.join('.').slice(0, 100))}: ` : ''}${labelProblem(issue)}`)
+      }
+      return parsed.data
+    })
+
+/** What is wrong with a label: of a bad key, zod says it inside. */
+const labelProblem = (issue: z.core.$ZodIssue | undefined): string =>
+  (issue?.code === 'invalid_key' ? issue.issues[0]?.message : issue?.message) ?? 'they are not labels'
 
 /** The variables of the agent. */
 export const agentEnv = z.object({
   ...commonEnv,
+  ...admissionEnv,
   AGENT_PORT: port(8081).describe('Port of the agent'),
-  AGENT_HOST: z.string().default('127.0.0.1').describe('Address it listens on'),
+  AGENT_HOST: z.string().optional().describe('Address it listens on; where unset, 127.0.0.1, and for a relay with a key of its own all'),
   AGENT_HOSTNAME: z.string().max(255).default('agent-01').describe('Hostname it registers with'),
   AGENT_IP: z.string().max(255).default('127.0.0.1').describe('Address it registers with'),
-  CONTROLLER_URL: serviceUrl('http://localhost:6001').describe('Where the controller is'),
+  AGENT_LABELS: labels().describe('Labels it registers with, as zone=eu-1,rack=7'),
+  RELAY: z.enum(['true', 'false'], { error: 'must be true or false' }).default('false').describe('true: serves agents below it, as a controller does'),
+  CONTROLLER_URL: serviceUrl('http://localhost:6001').describe('Where the controller is, or the relay to follow'),
   WORKER_URL: serviceUrl('http://localhost:6002').describe('Where the worker of this host is'),
-  API_KEY: headerText().default('default-api-key').describe('Key of the controller, and what agents send'),
+  API_KEY: headerText().default(DEFAULT_API_KEY).describe('Key of the controller, and what agents send'),
   WORKER_API_KEY: headerText().optional().describe('Key of the worker, and what its agent sends'),
   POLL_INTERVAL_SECONDS: whole(1, 86_400, 30).describe('Seconds between polls until the controller says otherwise'),
   REQUEST_TIMEOUT_SECONDS: whole(1, 600, 10).describe('How long a call to controller or worker may take'),
@@ -19,11 +56,17 @@ export const agentEnv = z.object({
 /** Reads the agent's part of the environment. */
 export function loadAgentConfig(environment: Environment = process.env) {
   const env = parseEnv(agentEnv, environment)
+  const relay = env.RELAY === 'true'
+  const ownKey = env.API_KEY !== DEFAULT_API_KEY
   return {
     port: env.AGENT_PORT,
-    host: env.AGENT_HOST,
+    /** Undefined: all addresses. */
+    host: env.AGENT_HOST ?? (relay && ownKey ? undefined : '127.0.0.1'),
     hostname: env.AGENT_HOSTNAME,
     ip: env.AGENT_IP,
+    labels: env.AGENT_LABELS,
+    relay,
+    ownKey,
     controllerUrl: env.CONTROLLER_URL,
     workerUrl: env.WORKER_URL,
     /** Which of the two were said, and not taken by default. */
@@ -41,6 +84,8 @@ export function loadAgentConfig(environment: Environment = process.env) {
     allowedHosts: env.ALLOWED_HOSTS,
     dataDir: env.DATA_DIR,
     maxConfigBytes: env.MAX_CONFIG_BYTES,
+    /** What a relay takes at once. */
+    admission: { max_in_progress: env.MAX_REQUESTS_IN_PROGRESS, max_new_connections_per_second: env.MAX_NEW_CONNECTIONS_PER_SECOND },
     shutdownTimeoutSeconds: env.SHUTDOWN_TIMEOUT_SECONDS,
     logLevel: env.LOG_LEVEL,
     logFormat: env.LOG_FORMAT,

@@ -1,17 +1,32 @@
+import type { RegisterRequest } from '#lib/contract/agent.ts'
+import { agentIdOf } from '#lib/distribution/agent-id.ts'
+import { createOriginCheck, type OriginCheck } from '#lib/http/origin.ts'
 import { createLogger, type Logger } from '#lib/observe/logger.ts'
 import { type Clock, systemClock } from '#lib/runtime/clock.ts'
+import { VERSION } from '#lib/runtime/version.ts'
 import type { AgentConfig } from './config.ts'
+import { KnownKeys } from './relay/known-keys.ts'
+import { Relay } from './relay/relay.ts'
+import { createUpstream } from './relay/upstream.ts'
 import { ConfigCache, instanceId } from './sync/cache.ts'
 import { type ControllerLink, createControllerLink } from './sync/controller-link.ts'
 import { Follower } from './sync/follower.ts'
 import { Forwarder } from './sync/forwarder.ts'
+import { Holding } from './sync/holding.ts'
+import { Reporter } from './sync/reporter.ts'
 import { createWorkerLink, type WorkerLink } from './sync/worker-link.ts'
 
 /** What the agent's routes and its loops stand on. */
 export interface AgentDeps {
   readonly config: AgentConfig
+  readonly holding: Holding
   readonly follower: Follower
   readonly forwarder: Forwarder
+  readonly reporter: Reporter
+  /** Undefined unless it is one. */
+  readonly relay: Relay | undefined
+  /** Keeps web pages out; undefined for a relay with a key of its own. */
+  readonly origin: OriginCheck | undefined
   readonly logger: Logger
   readonly clock: Clock
 }
@@ -32,9 +47,42 @@ export function openAgentDeps(config: AgentConfig, listeningPort: () => number, 
   const clock = overrides.clock ?? systemClock
   const logger =
     overrides.logger ?? createLogger({ service: 'agent', level: config.logLevel, format: config.logFormat ?? (process.stdout.isTTY ? 'pretty' : 'json') })
+  const instance = instanceId(config.dataDir, logger, clock.uuid)
+  const registration = (): RegisterRequest => ({
+    hostname: config.hostname,
+    ip_address: config.ip,
+    port: listeningPort(),
+    instance_id: instance,
+    agent_version: VERSION,
+    ...(Object.keys(config.labels).length > 0 ? { labels: config.labels } : {}),
+  })
+  const ownId = agentIdOf(registration())
+  const link = overrides.controllerLink ?? createControllerLink(config, registration, config.relay ? ownId : undefined)
+
+  const reporter: Reporter = new Reporter({ link, registerAgain: () => follower.beginAnew(), logger, clock })
   const workerLink = overrides.workerLink ?? createWorkerLink(config)
-  const forwarder = new Forwarder({ link: workerLink, logger, clock, checkMs: config.workerCheckMs })
-  const controllerLink = overrides.controllerLink ?? createControllerLink(config, instanceId(config.dataDir, logger, clock.uuid), listeningPort)
-  const follower = new Follower({ config, link: controllerLink, cache: new ConfigCache(config.dataDir, logger), forwarder, logger, clock })
-  return { config, follower, forwarder, logger, clock }
+  const forwarder = new Forwarder({ link: workerLink, logger, clock, checkMs: config.workerCheckMs, onState: (state) => reporter.report(state) })
+  const relay = config.relay ? openRelay(config, ownId, () => holding.held?.etag ?? null, logger, clock) : undefined
+  const cache = new ConfigCache(config.dataDir, logger)
+  const holding: Holding = new Holding({ link, cache, forwarder, onConfig: (received) => relay?.adopt(received), logger, clock })
+  const follower: Follower = new Follower({
+    config,
+    link,
+    holding,
+    onConnected: (registered) => {
+      reporter.connected(registered.capabilities)
+      relay?.connected(registered)
+    },
+    logger,
+    clock,
+  })
+  relay?.follow({ follower, holding })
+  const origin = config.relay && config.ownKey ? undefined : createOriginCheck({ allowedHosts: config.allowedHosts })
+  return { config, holding, follower, forwarder, reporter, relay, origin, logger, clock }
+}
+
+/** @param etag of the config held */
+function openRelay(config: AgentConfig, ownId: string, etag: () => string | null, logger: Logger, clock: Clock): Relay {
+  const known = new KnownKeys(config.dataDir, logger, clock.uuid)
+  return new Relay({ ownId, apiKey: config.apiKey, upstream: createUpstream(config, { ownId, etag }), known, logger, clock })
 }

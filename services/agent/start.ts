@@ -1,13 +1,28 @@
-import { serve } from '#lib/http/serve.ts'
+import { createFastLane } from '#lib/distribution/fast-lane.ts'
+import { Admission } from '#lib/http/admission.ts'
+import { isLoopbackHost } from '#lib/http/origin.ts'
+import { type FastLane, serve } from '#lib/http/serve.ts'
 import type { RunningService } from '#lib/runtime/lifecycle.ts'
 import { createAgentApp } from './app.ts'
 import type { AgentConfig } from './config.ts'
-import { type AgentOverrides, openAgentDeps } from './deps.ts'
+import { type AgentDeps, type AgentOverrides, openAgentDeps } from './deps.ts'
 
 /** A started agent. */
 export interface RunningAgent extends RunningService {
   readonly port: number
 }
+
+/** How a relay answers what whole fleets ask; a key whose verdict is not fresh takes the road through the routes. */
+const fastLaneOf = ({ relay, origin }: AgentDeps): FastLane | undefined =>
+  relay &&
+  createFastLane({
+    feed: relay.feed,
+    streams: relay.streams,
+    presence: relay.roster,
+    keys: { accepts: (key) => relay.keys.isFresh(key) },
+    origin,
+    revalidates: true,
+  })
 
 /**
  * Starts an agent and resolves when its app serves; following goes on in the background, for ever.
@@ -16,20 +31,33 @@ export interface RunningAgent extends RunningService {
 export async function startAgent(config: AgentConfig, overrides?: AgentOverrides): Promise<RunningAgent> {
   let port = config.port
   const deps = openAgentDeps(config, () => port, overrides)
-  const { logger, follower, forwarder } = deps
+  const { logger, holding, follower, forwarder, reporter, relay } = deps
   const app = createAgentApp(deps)
-  const listening = await serve({ fetch: app.fetch, port: config.port, host: config.host, name: 'agent' })
+  const fastLane = fastLaneOf(deps)
+  // Before it is asked: a relay has what its cache holds from its first answer on.
+  holding.startFromCache()
+  const listening = await serve({
+    fetch: app.fetch,
+    port: config.port,
+    name: 'agent',
+    ...(config.host === undefined ? {} : { host: config.host }),
+    ...(fastLane ? { fastLane, admission: new Admission(config.admission, deps) } : {}),
+  })
   port = listening.port
   logger.info('http', `agent listening on ${listening.host} port ${listening.port}`, { host: listening.host, port: listening.port })
+  if (relay && !config.ownKey && !isLoopbackHost(config.host ?? ''))
+    logger.warn('init', 'API_KEY is the default one and AGENT_HOST opens this relay to others: set API_KEY to a key of your own')
 
   const stopping = new AbortController()
-  follower.startFromCache()
-  const loops = [follower.run(stopping.signal), forwarder.run(stopping.signal)]
+  const { signal: untilStop } = stopping
+  const loops = [follower.run(untilStop), forwarder.run(untilStop), reporter.run(untilStop), relay?.run(untilStop)]
   return {
     logger,
     shutdownTimeoutSeconds: config.shutdownTimeoutSeconds,
     port: listening.port,
     stop: async (signal) => {
+      // Followers are told first, and when to come back.
+      relay?.feed.close()
       stopping.abort()
       await Promise.all([...loops, listening.close(signal)])
     },

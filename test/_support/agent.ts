@@ -4,11 +4,13 @@ import { loadAgentConfig } from '#services/agent/config.ts'
 import { type AgentOverrides, openAgentDeps } from '#services/agent/deps.ts'
 import type { Follower } from '#services/agent/sync/follower.ts'
 import type { Forwarder } from '#services/agent/sync/forwarder.ts'
+import type { Reporter } from '#services/agent/sync/reporter.ts'
 
 /** An agent without its app: the loops that follow and forward, until the test's scope ends. */
 export class TestAgent implements AsyncDisposable {
   readonly follower: Follower
   readonly forwarder: Forwarder
+  readonly reporter: Reporter
   readonly #stopping = new AbortController()
   readonly #loops: Promise<void>[]
 
@@ -18,8 +20,10 @@ export class TestAgent implements AsyncDisposable {
     const deps = openAgentDeps(config, () => 8081, { logger: silentLogger, ...options.overrides })
     this.follower = deps.follower
     this.forwarder = deps.forwarder
-    this.follower.startFromCache()
-    this.#loops = [this.follower.run(this.#stopping.signal), this.forwarder.run(this.#stopping.signal)]
+    this.reporter = deps.reporter
+    deps.holding.startFromCache()
+    const { signal } = this.#stopping
+    this.#loops = [this.follower.run(signal), this.forwarder.run(signal), this.reporter.run(signal)]
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -37,9 +37,9 @@ export async function workerVersion(workerPort: number): Promise<number | undefi
   return answer.status === 200 ? z.object({ version: z.number() }).parse(answer.data).version : undefined
 }
 
-/** `/status` of an agent. */
+/** `/status` of an agent, which on a relay needs the key. */
 export async function agentStatus(agentPort: number) {
-  const answer = await createAgentClient(`http://127.0.0.1:${agentPort}`).status.$get()
+  const answer = await createAgentClient(`http://127.0.0.1:${agentPort}`, { apiKey: 'default-api-key' }).status.$get()
   return AgentStatusSchema.parse((await answer.json()).data)
 }
 

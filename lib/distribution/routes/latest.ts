@@ -15,7 +15,7 @@ const readHeaders = z.object({
   'cache-control': z
     .string()
     .optional()
-    .meta({ description: '`no-cache`: a relay asks its controller first (RFC 9111, section 5.2.1.4).', example: 'no-cache' }),
+    .meta({ description: '`max-age=0`: a relay asks its controller first (RFC 9111, section 5.2.1.1).', example: 'max-age=0' }),
 })
 
 const latest = createRoute({
@@ -30,12 +30,15 @@ const latest = createRoute({
     400: errorAnswer('INVALID_REQUEST'),
     ...keyErrors,
     404: errorAnswer('NOT_FOUND'),
-    503: errorAnswer('NOT_READY', 'OVERLOADED'),
+    503: errorAnswer('NOT_READY', 'OVERLOADED', 'UPSTREAM_UNAVAILABLE'),
   },
 })
 
-/** Whether a Cache-Control header asks for what its origin says now. */
-export const asksOrigin = (cacheControl: string | undefined): boolean => cacheControl !== undefined && /\bno-cache\b/i.test(cacheControl)
+/**
+ * Whether a Cache-Control header asks for what the origin says now. `no-cache` does not: fetch adds that to every
+ * request with If-None-Match (Fetch standard, HTTP-network-or-cache fetch), whatever its caller wants.
+ */
+export const asksOrigin = (cacheControl: string | undefined): boolean => cacheControl !== undefined && /\bmax-age=0\b/i.test(cacheControl)
 
 /**
  * `GET /config`, of a controller or a relay.

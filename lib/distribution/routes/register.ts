@@ -28,7 +28,7 @@ const route = createRoute({
     ...bodyErrors,
     ...keyErrors,
     409: errorAnswer('RELAY_LOOP'),
-    503: errorAnswer('STORE_UNAVAILABLE', 'OVERLOADED'),
+    503: errorAnswer('STORE_UNAVAILABLE', 'OVERLOADED', 'UPSTREAM_UNAVAILABLE'),
   },
 })
 

@@ -32,7 +32,7 @@ const one = createRoute({
     ...bodyErrors,
     ...keyErrors,
     404: errorAnswer('NOT_FOUND'),
-    503: errorAnswer('OVERLOADED'),
+    503: errorAnswer('OVERLOADED', 'UPSTREAM_UNAVAILABLE'),
   },
 })
 
@@ -49,7 +49,7 @@ const many = createRoute({
     200: answer(200, 'Taken, but for those that are unknown and came without a registration.', BatchAcceptedSchema),
     ...bodyErrors,
     ...keyErrors,
-    503: errorAnswer('STORE_UNAVAILABLE', 'OVERLOADED'),
+    503: errorAnswer('STORE_UNAVAILABLE', 'OVERLOADED', 'UPSTREAM_UNAVAILABLE'),
   },
 })
 

@@ -30,7 +30,7 @@ const route = createRoute({
       content: { 'text/event-stream': { schema: z.string().meta({ example }), example } },
     },
     ...keyErrors,
-    503: errorAnswer('NOT_READY', 'OVERLOADED'),
+    503: errorAnswer('NOT_READY', 'OVERLOADED', 'UPSTREAM_UNAVAILABLE'),
   },
 })
 

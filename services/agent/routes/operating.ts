@@ -3,7 +3,7 @@ import type { AgentDeps } from '../deps.ts'
 
 /** `/health` and `/ready` of the agent: ready means that it can serve its worker, from the controller or from its cache. */
 export function operatingRoutes(deps: AgentDeps) {
-  const { follower, forwarder } = deps
+  const { config, follower, forwarder, relay } = deps
   return operationalRoutes({
     service: 'agent',
     health: async () => {
@@ -12,14 +12,16 @@ export function operatingRoutes(deps: AgentDeps) {
       const warnings = [
         ...(controller.state === 'retrying' ? [`controller: ${controller.last_error ?? 'cannot be followed'}`] : []),
         ...(worker.last_error === null ? [] : [`worker: ${worker.last_error}`]),
+        ...(relay?.status.last_error ? [`reports of followers: ${relay.status.last_error}`] : []),
       ]
       return {
         degraded: warnings.length > 0,
-        warnings,
+        warnings: [...warnings, ...(relay && !config.ownKey ? ['API_KEY is the default one: set a key of your own before others can reach this relay'] : [])],
         parts: {
           controller: { state: controller.state, via: controller.via },
           worker: { state: worker.state, applied_version: worker.applied_version },
           config: { version: follower.held?.version ?? null },
+          ...(relay ? { relay: { ...relay.status } } : {}),
         },
       }
     },

@@ -15,7 +15,7 @@ const route = createRoute({
 
 /** `GET /status`. */
 export function statusRoutes(deps: AgentDeps) {
-  const { config, follower, forwarder } = deps
+  const { config, follower, forwarder, reporter, relay } = deps
   return createRouter().openapi(route, async (c) => {
     const status: AgentStatus = {
       agent_id: follower.agentId ?? null,
@@ -24,6 +24,8 @@ export function statusRoutes(deps: AgentDeps) {
       worker: { url: config.workerUrl, ...forwarder.status },
       held_version: follower.held?.version ?? null,
       poll_interval_seconds: follower.pollIntervalSeconds,
+      reports: reporter.status,
+      ...(relay ? { relay: relay.status } : {}),
     }
     return ok(c, status, 200)
   })

@@ -12,6 +12,9 @@ export interface StreamBounds {
   readonly max_bytes: number
 }
 
+/** The longest time to come back that a stream may name, in ms. */
+const MAX_RETRY_MS = 3_600_000
+
 /** The config of an event, checked: a controller may be of another version. */
 function configOf(data: string): HeldConfig {
   let value: unknown
@@ -26,14 +29,21 @@ function configOf(data: string): HeldConfig {
 }
 
 /**
- * Reads a stream of configs to its end.
- * @param onSign told of each heartbeat and each config: bytes alone are no sign that the path passes events on
- * @throws PeerError where it falls silent, sends what it must not, or breaks
+ * Reads a stream of configs until it is over, which is always an error: it is meant to last.
+ * @param onSign told of each heartbeat and each config: bytes alone are no sign that the path passes events on; the next
+ * is read when it is done, and where it rejects the stream is given up
+ * @throws PeerError where it ends (with the time to come back that it named), falls silent, sends what it must not, or breaks
  */
-export async function readConfigStream(body: ReadableStream<Uint8Array>, bounds: StreamBounds, onSign: (held: HeldConfig | undefined) => void): Promise<void> {
+export async function readConfigStream(
+  body: ReadableStream<Uint8Array>,
+  bounds: StreamBounds,
+  onSign: (held: HeldConfig | undefined) => Promise<void>,
+): Promise<never> {
   const signs: (HeldConfig | undefined)[] = []
   // What has come since the last whole event: a peer that sends without end must not fill the memory.
   let pending = 0
+  // A controller that stops names another time to each of its readers, so that not all come back at once.
+  let retryAfterMs: number | undefined
   const parser = createParser({
     onEvent: ({ event, data }) => {
       pending = 0
@@ -43,17 +53,20 @@ export async function readConfigStream(body: ReadableStream<Uint8Array>, bounds:
       pending = 0
       signs.push(undefined)
     },
+    onRetry: (ms) => {
+      retryAfterMs = Math.min(ms, MAX_RETRY_MS)
+    },
   })
   const decoder = new TextDecoder()
   const reader = body.getReader()
   try {
     for (;;) {
       const { done, value } = await nextChunk(reader, bounds.silence_ms)
-      if (done) return
+      if (done) throw new PeerError('the stream ended', { retryAfterMs })
       pending += value.byteLength
       if (pending > bounds.max_bytes + ENVELOPE_BYTES) throw new PeerError(`sent an event larger than ${bounds.max_bytes} bytes`)
       parser.feed(decoder.decode(value, { stream: true }))
-      for (const held of signs.splice(0)) onSign(held)
+      for (const held of signs.splice(0)) await onSign(held)
     }
   } finally {
     reader.cancel().catch(() => {})

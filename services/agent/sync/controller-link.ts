@@ -1,7 +1,7 @@
-import { ReceivedRegistrationSchema } from '#lib/contract/agent.ts'
+import { ReceivedRegistrationSchema, type RegisterRequest } from '#lib/contract/agent.ts'
 import { type ReceivedConfig, ReceivedConfigSchema } from '#lib/contract/config.ts'
+import { type Report, ReportAcceptedSchema } from '#lib/contract/fleet.ts'
 import { createPeerFetch, failureOf, PeerError, readData, streamingFetch } from '#lib/http/peer.ts'
-import { VERSION } from '#lib/runtime/version.ts'
 import { createControllerClient } from '#services/controller/client.ts'
 import type { AgentConfig } from '../config.ts'
 import { readConfigStream } from './config-stream.ts'
@@ -20,6 +20,16 @@ export interface Registration {
   readonly agentId: string
   readonly pollIntervalSeconds: number | undefined
   readonly capabilities: ReadonlySet<string>
+  /** The relays between this agent and the controller, nearest first; empty where there are none. */
+  readonly relayPath: readonly string[]
+}
+
+/** How to read the latest config. */
+export interface FetchOptions {
+  /** How long the controller may hold the request; absent: not at all. */
+  readonly waitSeconds?: number
+  /** Whether relays must ask the controller first, by `Cache-Control: max-age=0` (RFC 9111 section 5.2.1.1). */
+  readonly revalidate?: boolean
 }
 
 /** The agent's calls to its controller, ours or a Go one. All reject with PeerError. */
@@ -29,19 +39,24 @@ export interface ControllerLink {
   /**
    * Reads the latest config.
    * @param held what the agent holds; where it is still the latest, the answer is `unchanged`
-   * @param waitSeconds how long the controller may hold the request; undefined: not at all
    */
-  fetch(held: HeldConfig | undefined, waitSeconds: number | undefined, signal: AbortSignal): Promise<FetchOutcome>
+  fetch(held: HeldConfig | undefined, options: FetchOptions, signal: AbortSignal): Promise<FetchOutcome>
   /**
-   * Follows the stream of configs until it ends.
+   * Follows the stream of configs until it ends, which rejects.
    * @param held what the agent holds; it is not sent again
-   * @param onSign told of each heartbeat (undefined) and each config
+   * @param onSign told of each heartbeat (undefined) and each config; the next is read when it is done
    */
-  stream(held: HeldConfig | undefined, onSign: (held: HeldConfig | undefined) => void, signal: AbortSignal): Promise<void>
+  stream(held: HeldConfig | undefined, onSign: (held: HeldConfig | undefined) => Promise<void>, signal: AbortSignal): Promise<never>
+  /** Reports how the worker stands; only where the controller has the capability, and after {@link register}. */
+  report(report: Report, signal: AbortSignal): Promise<void>
 }
 
-/** Makes the link on the typed client. */
-export function createControllerLink(config: AgentConfig, instanceId: string, listeningPort: () => number): ControllerLink {
+/**
+ * Makes the link on the typed client.
+ * @param registration what the agent says of itself
+ * @param relayId its own id where it is a relay: a loop is known by it
+ */
+export function createControllerLink(config: AgentConfig, registration: () => RegisterRequest, relayId: string | undefined): ControllerLink {
   const client = createControllerClient(config.controllerUrl, { apiKey: config.apiKey, fetch: createPeerFetch({ maxBytes: config.maxConfigBytes }) })
   let agentId: string | undefined
   const within = (signal: AbortSignal, extraSeconds = 0) => ({
@@ -51,13 +66,18 @@ export function createControllerLink(config: AgentConfig, instanceId: string, li
   return {
     async register(signal) {
       const answer = await client.register.$post(
-        { json: { hostname: config.hostname, ip_address: config.ip, port: listeningPort(), instance_id: instanceId, agent_version: VERSION } },
-        { init: within(signal) },
+        { json: registration() },
+        { headers: relayId === undefined ? {} : { 'X-Relay-Path': relayId }, init: within(signal) },
       )
       if (!answer.ok) throw await failureOf(answer)
-      const registration = await readData(answer, ReceivedRegistrationSchema)
-      agentId = registration.agent_id
-      return { agentId, pollIntervalSeconds: registration.poll_interval_seconds, capabilities: new Set(registration.capabilities) }
+      const registered = await readData(answer, ReceivedRegistrationSchema)
+      agentId = registered.agent_id
+      return {
+        agentId,
+        pollIntervalSeconds: registered.poll_interval_seconds,
+        capabilities: new Set(registered.capabilities),
+        relayPath: registered.relay_path ?? [],
+      }
     },
 
     async stream(held, onSign, signal) {
@@ -81,16 +101,24 @@ export function createControllerLink(config: AgentConfig, instanceId: string, li
         .finally(() => clearTimeout(late))
       if (!answer.ok) throw await failureOf(answer)
       if (answer.body === null) throw new PeerError('answered a stream without a body')
-      await readConfigStream(answer.body, { silence_ms: config.streamSilenceMs, max_bytes: config.maxConfigBytes }, onSign)
+      return readConfigStream(answer.body, { silence_ms: config.streamSilenceMs, max_bytes: config.maxConfigBytes }, onSign)
     },
 
-    async fetch(held, waitSeconds, signal) {
+    async report(report, signal) {
+      if (agentId === undefined) throw new PeerError('cannot report before the registration')
+      const answer = await client.agents[':id'].report.$post({ param: { id: agentId }, json: report }, { init: within(signal) })
+      if (!answer.ok) throw await failureOf(answer)
+      await readData(answer, ReportAcceptedSchema)
+    },
+
+    async fetch(held, { waitSeconds, revalidate }, signal) {
       const answer = await client.config.$get(
         {
           query: waitSeconds === undefined ? {} : { wait: String(waitSeconds) },
           header: {
             ...(held?.etag == null ? {} : { 'if-none-match': held.etag }),
             ...(held?.config.id === undefined ? {} : { 'x-config-id': held.config.id }),
+            ...(revalidate ? { 'cache-control': 'max-age=0' } : {}),
           },
         },
         { headers: agentId === undefined ? {} : { 'X-Agent-Id': agentId }, init: within(signal, waitSeconds) },

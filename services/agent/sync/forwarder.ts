@@ -1,5 +1,6 @@
 import type { AgentStatus } from '#lib/contract/agent.ts'
 import type { ReceivedConfig } from '#lib/contract/config.ts'
+import type { Report } from '#lib/contract/fleet.ts'
 import { PeerError } from '#lib/http/peer.ts'
 import type { Logger } from '#lib/observe/logger.ts'
 import { backoffDelay } from '#lib/runtime/backoff.ts'
@@ -19,6 +20,10 @@ export interface Delivery {
 /** Answers after which sending the same config again is pointless: the worker has read and refused it. */
 const isRefusal = (error: PeerError): boolean => error.status === 400 || error.status === 413 || error.status === 415 || error.status === 422
 
+/** What is reported of a delivery that has ended. */
+const reportOf = (version: number, declined: 'refused' | undefined, reason: string | null): Report =>
+  declined === 'refused' ? { version, state: 'failed', ...(reason === null ? {} : { error: reason }) } : { version, state: 'applied' }
+
 const BACKOFF = { base_ms: 1000, max_ms: 10_000, jitter: 0.2 }
 
 /**
@@ -31,6 +36,7 @@ export class Forwarder {
   readonly #logger: Logger
   readonly #clock: Clock
   readonly #checkMs: number
+  readonly #onState: (state: Report) => void
   readonly #wakeup = new Wakeup()
   #wanted: Delivery | undefined
   /** The delivery that has ended, well or in a refusal; undefined while the wanted one is still to be handed over. */
@@ -41,11 +47,19 @@ export class Forwarder {
   #failures = 0
   #status: Omit<AgentStatus['worker'], 'url'> = { state: 'none', applied_version: null, last_error: null, next_attempt_at: null }
 
-  constructor(options: { readonly link: WorkerLink; readonly logger: Logger; readonly clock: Clock; readonly checkMs: number }) {
+  /** @param options.onState told of each version how far the worker is with it */
+  constructor(options: {
+    readonly link: WorkerLink
+    readonly logger: Logger
+    readonly clock: Clock
+    readonly checkMs: number
+    readonly onState?: (state: Report) => void
+  }) {
     this.#link = options.link
     this.#logger = options.logger
     this.#clock = options.clock
     this.#checkMs = options.checkMs
+    this.#onState = options.onState ?? (() => {})
   }
 
   /** How the worker stands. */
@@ -58,6 +72,7 @@ export class Forwarder {
     this.#wanted = delivery
     this.#failures = 0
     this.#status = { ...this.#status, state: 'applying' }
+    this.#onState({ version: delivery.config.version, state: 'applying' })
     this.#wakeup.wake()
   }
 
@@ -144,7 +159,9 @@ export class Forwarder {
     // Going back is said once: what is handed over again later counts on from there.
     if (declined === undefined && this.#wanted === delivery && !delivery.ifNewer) this.#wanted = this.#settled = { ...delivery, ifNewer: true }
     // A newer one came meanwhile: it is still to be handed over.
-    this.#status = this.#wanted === this.#settled ? status : { ...status, state: 'applying' }
+    const isLatest = this.#wanted === this.#settled
+    this.#status = isLatest ? status : { ...status, state: 'applying' }
+    if (isLatest && declined !== 'stale') this.#onState(reportOf(delivery.config.version, declined, status.last_error))
   }
 
   /** Looks at a worker that has its config: an empty or returned one gets it anew. */
@@ -170,5 +187,6 @@ export class Forwarder {
   #again(): void {
     this.#settled = undefined
     this.#status = { ...this.#status, state: 'applying' }
+    if (this.#wanted) this.#onState({ version: this.#wanted.config.version, state: 'applying' })
   }
 }

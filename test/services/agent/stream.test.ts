@@ -37,6 +37,23 @@ test('publishes reach the worker by the stream, one after the other, in order', 
   expect(agent.follower.status.via).toBe('stream')
 })
 
+test('a controller that stops says when to come back, and is not asked before', { timeout: 30_000 }, async () => {
+  using folder = new TempFolder()
+  const asked: number[] = []
+  const handler = behind((response) => {
+    begin(response)
+    response.end('retry: 3000\n\n')
+  })
+  await using controller = await StubServer.open((request, response) => {
+    if (request.path === '/register') asked.push(performance.now())
+    return handler(request, response)
+  })
+  await using _agent = new TestAgent({ dataDir: folder.path, settings: { controllerUrl: controller.url } })
+  await vi.waitFor(() => expect(asked.length).toBeGreaterThan(1), soon)
+  // An ordinary backoff would be 1.3 s at most.
+  expect((asked[1] ?? 0) - (asked[0] ?? 0)).toBeGreaterThanOrEqual(3000)
+})
+
 describe('a path that breaks streams is left for the next best way', () => {
   test.each<[string, (response: ServerResponse) => void]>([
     ['answers 502', (response) => void response.writeHead(502).end('<html>Bad Gateway</html>')],

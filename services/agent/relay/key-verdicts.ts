@@ -1,0 +1,133 @@
+import { hash } from 'node:crypto'
+import { ApiError } from '#lib/http/errors.ts'
+import type { Clock } from '#lib/runtime/clock.ts'
+import type { KnownKeys } from './known-keys.ts'
+import { upstreamUnavailable } from './upstream.ts'
+
+/** How long a verdict on a key lasts, in ms. */
+const VERDICT_MS = 30_000
+/** For how long after a failed check the controller is taken to be away, and is not asked again, in ms. */
+const AWAY_MS = 5000
+/** How many keys are remembered of either kind. A flood of wrong ones must not push out the right ones. */
+const MAX_KEYS = 1024
+/** How many keys are checked at once. Those that were accepted before have a bound of their own. */
+const MAX_CHECKS = { unknown: 8, known: 64 } as const
+
+/** What a check needs. */
+export interface KeyVerdictOptions {
+  /** Asks the controller; rejects where it cannot be asked. */
+  readonly ask: (key: string, path: readonly string[]) => Promise<boolean>
+  readonly known: KnownKeys
+  readonly clock: Pick<Clock, 'monotonic'>
+}
+
+/**
+ * Which keys a relay accepts: those that its controller accepts, asked anew every 30 s. While the controller is away,
+ * only keys that it accepted before are honoured. Kept are digests, never keys.
+ */
+export class KeyVerdicts {
+  readonly #options: KeyVerdictOptions
+  /** By digest, when the verdict was given; oldest first. */
+  readonly #accepted: Map<string, number>
+  readonly #refused = new Map<string, number>()
+  readonly #checks = new Map<string, Promise<boolean>>()
+  readonly #checking = { unknown: 0, known: 0 }
+  #away: { readonly at: number; readonly error: unknown } | undefined
+
+  constructor(options: KeyVerdictOptions) {
+    this.#options = options
+    // Known from an earlier start: honoured while the controller is away, and asked about as soon as it is not.
+    this.#accepted = new Map(options.known.load().map((digest) => [digest, Number.NEGATIVE_INFINITY]))
+  }
+
+  /** Whether the key was accepted less than 30 s ago. */
+  isFresh(key: string): boolean {
+    return this.#isFresh(this.#accepted.get(this.#digest(key)))
+  }
+
+  /**
+   * Whether the key is accepted, asking the controller where that is not known.
+   * @param path the relays that the question has passed, this one included
+   * @throws ApiError UPSTREAM_UNAVAILABLE where it cannot be asked; RELAY_LOOP where it comes back; OVERLOADED where too many are asked about
+   */
+  async accepts(key: string, path: readonly string[]): Promise<boolean> {
+    const digest = this.#digest(key)
+    const acceptedAt = this.#accepted.get(digest)
+    if (this.#isFresh(acceptedAt)) return true
+    if (this.#isFresh(this.#refused.get(digest))) return false
+    const wasAway = this.#away !== undefined && this.#now() - this.#away.at < VERDICT_MS
+    const check = this.#check(key, path, digest, acceptedAt === undefined ? 'unknown' : 'known')
+    if (acceptedAt === undefined) return check
+    // Whoever was accepted before does not wait for a controller that was away a moment ago.
+    const honoured = check.catch((error: unknown) => {
+      if (error instanceof ApiError && error.code !== 'OVERLOADED') return true
+      throw error
+    })
+    if (!wasAway) return honoured
+    honoured.catch(() => {})
+    return true
+  }
+
+  /** The controller has accepted the key in another request. */
+  wasAccepted(key: string): void {
+    this.#away = undefined
+    this.#remember(this.#digest(key), true)
+  }
+
+  #check(key: string, path: readonly string[], digest: string, kind: 'unknown' | 'known'): Promise<boolean> {
+    // A question that came by way of other relays goes its own way to the end: in a loop shared ones would wait for each other.
+    const isShared = path.length <= 1
+    const running = isShared ? this.#checks.get(digest) : undefined
+    if (running) return running
+    if (this.#away && this.#now() - this.#away.at < AWAY_MS) return Promise.reject(upstreamUnavailable('check the API key', this.#away.error))
+    if (this.#checking[kind] >= MAX_CHECKS[kind]) {
+      const error = new ApiError('OVERLOADED', `Cannot check the API key now: ${this.#checking[kind]} others are being checked; try again after 1 s`, {
+        headers: { 'Retry-After': '1' },
+      })
+      return Promise.reject(error)
+    }
+    this.#checking[kind]++
+    const check = this.#ask(key, path, digest).finally(() => {
+      this.#checking[kind]--
+      if (isShared) this.#checks.delete(digest)
+    })
+    if (isShared) this.#checks.set(digest, check)
+    return check
+  }
+
+  async #ask(key: string, path: readonly string[], digest: string): Promise<boolean> {
+    try {
+      const accepted = await this.#options.ask(key, path)
+      this.#away = undefined
+      this.#remember(digest, accepted)
+      return accepted
+    } catch (error) {
+      if (error instanceof ApiError) throw error
+      this.#away = { at: this.#now(), error }
+      throw upstreamUnavailable('check the API key', error)
+    }
+  }
+
+  /** Keeps a verdict as the newest; the oldest of its kind goes where there are too many. */
+  #remember(digest: string, accepted: boolean): void {
+    const [kind, other] = accepted ? [this.#accepted, this.#refused] : [this.#refused, this.#accepted]
+    const isNew = !kind.delete(digest)
+    const changed = other.delete(digest)
+    kind.set(digest, this.#now())
+    const [oldest] = kind.keys()
+    if (kind.size > MAX_KEYS && oldest !== undefined) kind.delete(oldest)
+    if (accepted ? isNew : changed) this.#options.known.save([...this.#accepted.keys()])
+  }
+
+  #isFresh(verdictAt: number | undefined): boolean {
+    return verdictAt !== undefined && this.#now() - verdictAt < VERDICT_MS
+  }
+
+  #digest(key: string): string {
+    return hash('sha256', this.#options.known.salt + key, 'hex')
+  }
+
+  #now(): number {
+    return this.#options.clock.monotonic()
+  }
+}

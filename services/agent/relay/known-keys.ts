@@ -1,0 +1,44 @@
+import { join } from 'node:path'
+import { z } from 'zod'
+import type { Logger } from '#lib/observe/logger.ts'
+import { writeAtomically } from '#lib/runtime/atomic-file.ts'
+import { readChecked } from '#lib/runtime/stored-file.ts'
+
+const KnownKeysSchema = z.object({ salt: z.string(), digests: z.array(z.string()) })
+
+/** The keys that a relay's controller has accepted, as salted digests on its disk: it serves them after a restart without it. */
+export class KnownKeys {
+  /** Goes in front of a key before it is digested, so that a digest is of no use elsewhere. */
+  readonly salt: string
+  readonly #path: string
+  readonly #logger: Logger
+  readonly #digests: readonly string[]
+  #failing = false
+
+  /** @param makeSalt gives a new one for the first start */
+  constructor(dataDir: string, logger: Logger, makeSalt: () => string) {
+    this.#path = join(dataDir, 'relay-keys.json')
+    this.#logger = logger
+    const instead = 'keys are asked about anew'
+    const known = readChecked(this.#path, KnownKeysSchema, { what: 'the file of known keys', instead, logger })
+    this.salt = typeof known === 'string' ? makeSalt() : known.salt
+    this.#digests = typeof known === 'string' ? [] : known.digests
+  }
+
+  /** The digests of the earlier start. */
+  load(): readonly string[] {
+    return this.#digests
+  }
+
+  /** Writes them. A failure (a full disk) is logged once; the relay goes on with what it has in memory. */
+  save(digests: readonly string[]): void {
+    try {
+      writeAtomically(this.#path, { salt: this.salt, digests })
+      this.#failing = false
+    } catch (error) {
+      if (!this.#failing)
+        this.#logger.warn('config', 'the known keys cannot be kept: a restart without the controller would refuse them', { path: this.#path, err: error })
+      this.#failing = true
+    }
+  }
+}

@@ -1,0 +1,168 @@
+import type { RegisterRequest, RelayStatus } from '#lib/contract/agent.ts'
+import { type Config, ConfigSchema, DEFAULT_POLL_INTERVAL_SECONDS, type ReceivedConfig } from '#lib/contract/config.ts'
+import type { Batch, BatchAccepted, Report } from '#lib/contract/fleet.ts'
+import { ConfigFeed } from '#lib/distribution/feed.ts'
+import type { Roll } from '#lib/distribution/followers.ts'
+import { refuseLoop, relayPathOf } from '#lib/distribution/relay-path.ts'
+import { ConfigStreams } from '#lib/distribution/streams.ts'
+import type { AskingKeyRing, HeaderReader } from '#lib/http/auth.ts'
+import { ApiError } from '#lib/http/errors.ts'
+import { PeerError } from '#lib/http/peer.ts'
+import type { Logger } from '#lib/observe/logger.ts'
+import type { Clock } from '#lib/runtime/clock.ts'
+import type { Registration } from '../sync/controller-link.ts'
+import type { Follower } from '../sync/follower.ts'
+import type { Holding } from '../sync/holding.ts'
+import { KeyVerdicts } from './key-verdicts.ts'
+import type { KnownKeys } from './known-keys.ts'
+import { Roster } from './roster.ts'
+import { type Upstream, upstreamUnavailable } from './upstream.ts'
+import { Upward } from './upward.ts'
+
+/** What a relay stands on. */
+export interface RelayOptions {
+  /** Its own id, which is that of its agent. */
+  readonly ownId: string
+  /** Its own key, which is known to be good once its controller has taken it. */
+  readonly apiKey: string
+  readonly upstream: Upstream
+  readonly known: KnownKeys
+  readonly logger: Logger
+  readonly clock: Clock
+}
+
+/** The agent that a relay is, beside: what follows, and what is held. */
+export interface Followed {
+  readonly follower: Pick<Follower, 'status' | 'registration'>
+  readonly holding: Pick<Holding, 'confirm'>
+}
+
+/**
+ * A relay: serves the config that its agent holds to agents below it, by the same routes as a controller, and tells its
+ * controller of them.
+ */
+export class Relay implements Roll, AskingKeyRing {
+  readonly feed: ConfigFeed
+  readonly streams: ConfigStreams
+  readonly roster: Roster
+  readonly keys: KeyVerdicts
+  readonly #options: RelayOptions
+  readonly #upward: Upward
+  #followed: Followed | undefined
+  #stopping: AbortSignal = new AbortController().signal
+
+  constructor(options: RelayOptions) {
+    const { logger, clock, ownId, upstream } = options
+    this.#options = options
+    this.feed = new ConfigFeed(undefined, { onError: (error) => logger.error('http', 'a watcher failed and was dropped', { err: error }), clock })
+    const intervalMs = () => (this.feed.current?.config.poll_interval_seconds ?? DEFAULT_POLL_INTERVAL_SECONDS) * 1000
+    this.roster = new Roster({ ownId, intervalMs, onNews: () => this.#upward.wake(), clock })
+    this.#upward = new Upward({ roster: this.roster, upstream, ownId, logger, clock })
+    this.streams = new ConfigStreams({ feed: this.feed, presence: this.roster, logger })
+    this.keys = new KeyVerdicts({ ask: (key, path) => upstream.accepts(key, path), known: options.known, clock })
+  }
+
+  /** Whether it cannot reach its controller at this moment. */
+  get cutOff(): boolean {
+    return this.#followed?.follower.status.state !== 'following'
+  }
+
+  /** What `/status` shows of it. */
+  get status(): RelayStatus {
+    const { known, unsent } = this.roster.figures
+    const streams = this.streams.open
+    const waiting = this.feed.hub.watchers - streams
+    return { enabled: true, followers: known, streams, waiting, cut_off: this.cutOff, unsent, last_error: this.#upward.lastError }
+  }
+
+  /** This relay and those above it, nearest to the agent first. */
+  get path(): readonly string[] {
+    return [this.#options.ownId, ...(this.#followed?.follower.registration?.relayPath ?? [])]
+  }
+
+  /** Says which agent it is the relay of; before anything is served. */
+  follow(followed: Followed): void {
+    this.#followed = followed
+  }
+
+  /** Serves a config from now on. */
+  adopt(config: ReceivedConfig): void {
+    this.feed.adopt(config)
+  }
+
+  /** Its agent has registered. */
+  connected(registration: Registration): void {
+    this.keys.wasAccepted(this.#options.apiKey)
+    this.#upward.connected(registration.capabilities)
+  }
+
+  /** Tells the controller of its followers until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    this.#stopping = signal
+    await this.#upward.run(signal)
+  }
+
+  /**
+   * Whether a key is accepted, asking the controller where need be. The question goes round in a loop too, and before any
+   * registration: so it is refused by its path as well.
+   * @throws ApiError RELAY_LOOP, UPSTREAM_UNAVAILABLE, OVERLOADED
+   */
+  accepts(key: string, headers: HeaderReader): Promise<boolean> {
+    const { ownId } = this.#options
+    const path = relayPathOf(headers.get('x-relay-path') ?? undefined)
+    refuseLoop(path, ownId)
+    return this.keys.accepts(key, [...path, ownId])
+  }
+
+  /** Brings the feed up to date with the controller's own word. */
+  async revalidate(): Promise<void> {
+    const action = 'ask the controller for its latest config'
+    const { follower, holding } = this.#followed ?? {}
+    if (!holding || this.cutOff) throw upstreamUnavailable(action, new PeerError(follower?.status.last_error ?? 'it is not connected yet'))
+    try {
+      const { kind } = await holding.confirm()
+      // What is held is not what the controller says, so it is no answer to this question.
+      if (kind === 'none') throw new ApiError('NOT_FOUND', 'no config available', { headers: { 'Cache-Control': 'no-cache' } })
+    } catch (error) {
+      throw error instanceof PeerError ? upstreamUnavailable(action, error) : error
+    }
+  }
+
+  /** The config of a version: the one held, or what the controller says. */
+  async version(version: number): Promise<Config | undefined> {
+    const held = ConfigSchema.safeParse(this.feed.current?.config)
+    if (held.success && held.data.version === version) return held.data
+    try {
+      return await this.#options.upstream.version(version)
+    } catch (error) {
+      throw error instanceof PeerError ? upstreamUnavailable('read the config', error) : error
+    }
+  }
+
+  /**
+   * Takes a registration. One that comes from a relay is passed on at once: a loop shows only where it is followed to its end.
+   * @throws ApiError RELAY_LOOP
+   */
+  async register(agentId: string, request: RegisterRequest, path: readonly string[]): Promise<void> {
+    const { ownId, upstream, logger } = this.#options
+    refuseLoop(path, ownId)
+    if (path.length > 0) {
+      try {
+        await upstream.register(request, [...path, ownId], this.#stopping)
+      } catch (error) {
+        if (!(error instanceof PeerError)) throw error
+        logger.warn('http', 'the registration of a relay cannot be passed on now; it is taken here and told later', { reason: error.message })
+      }
+    }
+    // The first that a relay's registration has passed is the relay itself, the second the one that it follows.
+    this.roster.register(agentId, request, path[1])
+  }
+
+  async report(agentId: string, report: Report): Promise<boolean> {
+    return this.roster.report(agentId, report)
+  }
+
+  async batch(relayId: string | undefined, batch: Batch): Promise<BatchAccepted> {
+    return this.roster.batch(relayId, batch)
+  }
+}

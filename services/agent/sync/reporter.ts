@@ -1,0 +1,136 @@
+import type { AgentStatus } from '#lib/contract/agent.ts'
+import { MAX_ERROR_CHARACTERS, type Report } from '#lib/contract/fleet.ts'
+import { PeerError } from '#lib/http/peer.ts'
+import type { Logger } from '#lib/observe/logger.ts'
+import { backoffDelay } from '#lib/runtime/backoff.ts'
+import type { Clock } from '#lib/runtime/clock.ts'
+import { Wakeup } from '#lib/runtime/wakeup.ts'
+import type { ControllerLink } from './controller-link.ts'
+
+/** A worker that takes a config within this time, in ms, is reported once, when it has it. */
+const APPLYING_AFTER_MS = 1000
+/** How long it sleeps where there is nothing to report, in ms: until it is woken. */
+const IDLE_MS = 3_600_000
+const BACKOFF = { base_ms: 1000, max_ms: 10_000, jitter: 0.3 }
+
+/** Answers after which the same report will not be taken either. */
+const isRefusal = (error: PeerError): boolean => error.status === 400 || error.status === 413 || error.status === 415
+
+const isSame = (one: Report | undefined, other: Report): boolean =>
+  one !== undefined && one.version === other.version && one.state === other.state && one.error === other.error
+
+/**
+ * Tells the controller how the worker stands: always the newest state, one request at a time, until it was taken, and
+ * again after each registration, since the controller may have been restored, or be another. Never in the way of
+ * following and of forwarding.
+ */
+export class Reporter {
+  readonly #link: Pick<ControllerLink, 'report'>
+  readonly #registerAgain: () => void
+  readonly #logger: Logger
+  readonly #clock: Clock
+  readonly #wakeup = new Wakeup()
+  #state: Report | undefined
+  /** When the state came, by the monotonic clock. */
+  #since = 0
+  #unsent = false
+  /** Whether the controller takes reports; undefined before the first registration and while another is wanted. */
+  #wanted: boolean | undefined
+  #failures = 0
+  #retryAt = 0
+  /** Whether the wait until then was asked for by the controller, and so holds for newer states too. */
+  #askedToWait = false
+  #reported: Report | undefined
+  /** What the controller has, for sure: undefined while a report is on its way. */
+  #taken: Report | undefined
+  #lastError: string | null = null
+
+  /** @param options.registerAgain is called where the controller does not know the agent; {@link connected} is expected then */
+  constructor(options: { readonly link: Pick<ControllerLink, 'report'>; readonly registerAgain: () => void; readonly logger: Logger; readonly clock: Clock }) {
+    this.#link = options.link
+    this.#registerAgain = options.registerAgain
+    this.#logger = options.logger
+    this.#clock = options.clock
+  }
+
+  /** What was reported last, and what is wrong with reporting. */
+  get status(): NonNullable<AgentStatus['reports']> {
+    return {
+      wanted: this.#wanted ?? false,
+      version: this.#reported?.version ?? null,
+      state: this.#reported?.state ?? null,
+      last_error: this.#lastError,
+    }
+  }
+
+  /** How the worker stands from now on; what was to be reported before is forgotten. */
+  report(state: Report): void {
+    // A version 0, which only something other than our controller gives, has no place in an inventory.
+    if (state.version < 1) return
+    const error = state.error?.slice(0, MAX_ERROR_CHARACTERS)
+    const newest: Report = { version: state.version, state: state.state, ...(error === undefined ? {} : { error }) }
+    if (isSame(this.#state, newest)) return
+    this.#state = newest
+    this.#since = this.#clock.monotonic()
+    this.#unsent = !isSame(this.#taken, newest)
+    if (!this.#askedToWait) this.#retryAt = 0
+    this.#wakeup.wake()
+  }
+
+  /** The agent has registered: the current state is reported once again. */
+  connected(capabilities: ReadonlySet<string>): void {
+    this.#wanted = capabilities.has('report')
+    this.#unsent = this.#state !== undefined
+    this.#wakeup.wake()
+  }
+
+  /** Runs until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const waitMs = this.#dueInMs()
+      if (waitMs > 0) await this.#wakeup.sleep(waitMs, this.#clock, signal)
+      else if (this.#state) await this.#send(this.#state, signal)
+    }
+  }
+
+  /** In how many ms there is something to send; 0: now. */
+  #dueInMs(): number {
+    if (!this.#unsent || !this.#wanted || !this.#state) return IDLE_MS
+    const notBefore = this.#state.state === 'applying' ? this.#since + APPLYING_AFTER_MS : 0
+    return Math.max(0, Math.ceil(Math.max(notBefore, this.#retryAt) - this.#clock.monotonic()))
+  }
+
+  async #send(state: Report, signal: AbortSignal): Promise<void> {
+    // Unless it is superseded, or the agent registers anew, while it is on its way.
+    this.#unsent = false
+    this.#taken = undefined
+    try {
+      await this.#link.report(state, signal)
+      this.#reported = state
+      this.#taken = state
+      this.#failures = 0
+      this.#retryAt = 0
+      this.#askedToWait = false
+      if (this.#lastError !== null) this.#logger.info('http', 'reports are taken again')
+      this.#lastError = null
+    } catch (error) {
+      if (!signal.aborted) this.#failed(error)
+    }
+  }
+
+  #failed(error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error)
+    const peer = error instanceof PeerError ? error : undefined
+    if (this.#lastError !== message) this.#logger.warn('http', 'the controller does not take a report', { reason: message })
+    this.#lastError = message
+    if (peer && isRefusal(peer)) return
+    this.#unsent = true
+    this.#failures++
+    const asked = peer?.retryAfterMs ?? 0
+    this.#askedToWait = asked > 0
+    this.#retryAt = this.#clock.monotonic() + Math.max(backoffDelay(this.#failures, BACKOFF, this.#clock), asked * (1 + 0.3 * this.#clock.random()))
+    if (peer?.status !== 404) return
+    this.#wanted = undefined
+    this.#registerAgain()
+  }
+}
