@@ -22,8 +22,10 @@ const LOG_EVERY_MS = 10_000
 
 /** Probes are answered however busy the service is: else it would be restarted for being busy. */
 const probe = /^\/(?:health|ready|metrics)$/
-/** Beside them the requests that are held: they wait, and are no work. */
-const uncounted = /^\/(?:(?:health|ready|metrics)$|config\/stream|config\?wait=)/
+/** What is held, and waits: no work. */
+const held = /^\/config(?:\/stream|\?wait=\d{1,2})$/
+/** The longest time that is told, in s: whoever sends requests without end must not send the others away for hours. */
+const MAX_RETRY_SECONDS = 60
 
 /**
  * Admission control: beyond its limits a service answers 503 with `Retry-After` at once, rather than all of them late.
@@ -58,6 +60,11 @@ export class Admission {
     return { in_progress: this.#inProgress, shed: this.#shed }
   }
 
+  /** How many of those sent away can be taken each second. */
+  get #returnsPerSecond(): number {
+    return this.#limits.max_new_connections_per_second || this.#limits.max_in_progress
+  }
+
   /** Looks at each new connection of a server, and leaves descriptors for its files: a database that cannot open one fails. */
   watch(server: Server): void {
     const limit = descriptorLimit()
@@ -89,7 +96,8 @@ export class Admission {
     const most = this.#limits.max_in_progress
     if (most === 0) return listener
     return (incoming, outgoing) => {
-      if (uncounted.test(incoming.url ?? '')) return listener(incoming, outgoing)
+      const path = incoming.url ?? ''
+      if (incoming.method === 'GET' && (probe.test(path) || held.test(path))) return listener(incoming, outgoing)
       if (this.#inProgress >= most) return this.#sendAway(incoming, outgoing, `${this.#inProgress} requests are in progress`)
       this.#inProgress++
       outgoing.once('close', () => {
@@ -101,18 +109,17 @@ export class Admission {
 
   #refill(): void {
     const now = this.#clock.monotonic()
-    const rate = this.#limits.max_new_connections_per_second
-    const earned = ((now - this.#refilledAt) / 1000) * rate
+    const seconds = (now - this.#refilledAt) / 1000
+    const most = this.#limits.max_new_connections_per_second
     this.#refilledAt = now
-    this.#tokens = Math.min(rate, this.#tokens + earned)
-    this.#owed = Math.max(0, this.#owed - earned)
+    this.#tokens = Math.min(most, this.#tokens + seconds * most)
+    this.#owed = Math.max(0, this.#owed - seconds * this.#returnsPerSecond)
   }
 
   #sendAway(incoming: IncomingMessage, outgoing: ServerResponse, why: string): void {
     this.#refill()
     this.#shed++
-    const rate = this.#limits.max_new_connections_per_second || this.#limits.max_in_progress
-    const seconds = Math.ceil(1 + this.#clock.random() * (this.#owed++ / rate))
+    const seconds = Math.min(MAX_RETRY_SECONDS, Math.ceil(1 + this.#clock.random() * (this.#owed++ / this.#returnsPerSecond)))
     this.#log(why)
     const id = incoming.headers['x-request-id']
     const error = new ApiError('OVERLOADED', `Cannot serve the request now: ${why}; nothing was done, try again after ${seconds} s`, {

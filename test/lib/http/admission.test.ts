@@ -23,9 +23,13 @@ async function open(limits: AdmissionLimits): Promise<number> {
   warnings.length = 0
   admission = new Admission(limits, { clock, logger: { ...silentLogger, warn: (_part, message) => void warnings.push(message) } })
   const app = createApp({ logger: silentLogger })
+  const held = async () => new Promise<void>((resolve) => void releases.push(resolve))
   app.get('/health', (c) => c.text('alive'))
   app.get('/config', (c) => c.text('read'))
-  const held = async () => new Promise<void>((resolve) => void releases.push(resolve))
+  app.post('/config', async (c) => {
+    await held()
+    return c.text('published')
+  })
   app.get('/work', async (c) => {
     await held()
     return c.text('done')
@@ -83,6 +87,32 @@ describe('requests in progress', () => {
     expect((await alone(port, '/health')).status).toBe(200)
     for (const release of releases.splice(0)) release()
     for (const each of [...held, working]) expect((await each).status).toBe(200)
+  })
+
+  it('count whatever only looks like what is held', async () => {
+    const port = await open({ max_in_progress: 1, max_new_connections_per_second: 0 })
+    const working = get(port, '/work')
+    await expect.poll(() => releases.length).toBe(1)
+    const posted = await rawRequest(port, requestBytes('POST', '/config?wait=1', { body: '{}' }))
+    expect(posted?.status).toBe(503)
+    expect((await alone(port, '/config/streams')).status).toBe(503)
+    expect((await alone(port, '/healthy')).status).toBe(503)
+    for (const release of releases.splice(0)) release()
+    await working
+  })
+
+  it('tell nobody longer than a minute, and forget with time how many were sent away', async () => {
+    const port = await open({ max_in_progress: 1, max_new_connections_per_second: 0 })
+    const working = get(port, '/work')
+    await expect.poll(() => releases.length).toBe(1)
+    clock.dice = 0.999
+    let told = ''
+    for (let n = 0; n < 100; n += 1) told = (await alone(port, '/work')).headers.get('Retry-After') ?? ''
+    expect(told).toBe('60')
+    clock.at += 3_600_000
+    expect((await alone(port, '/work')).headers.get('Retry-After')).toBe('1')
+    for (const release of releases.splice(0)) release()
+    await working
   })
 
   it('end with a client that goes away', async () => {
