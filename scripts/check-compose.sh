@@ -20,6 +20,7 @@ publish() { # publish PATH: prints the version
     -d "{\"data\": {\"url\": \"http://controller:6001/health?$1\"}}" | sed -E 's/.*"version":([0-9]+).*/\1/'
 }
 worker_has() { curl -sf localhost:6002/config | grep -q "\"version\":$1,"; }
+converged() { curl -sf localhost:6001/status -H 'X-API-Key: default-api-key' | grep -q '"converged_ratio":1,'; }
 hit() { curl -sf "localhost:6002/hit?wait=20" | grep -q '"status":"completed","status_code":200'; }
 task() { curl -sf localhost:6002/hit | sed -E 's/.*"task_id":"([^"]+)".*/\1/'; }
 completed() { curl -sf "localhost:6002/hit/$1" | grep -q '"status":"completed"'; }
@@ -30,6 +31,7 @@ until_ok 'the worker is ready' curl -sf localhost:6002/ready
 until_ok 'the controller is ready' curl -sf localhost:6001/ready
 version=$(publish first)
 until_ok "the worker has version $version" worker_has "$version"
+until_ok 'the controller knows that the agent has applied it' converged
 hit
 known=$(task); until_ok 'the first task completed' completed "$known"
 echo "version $version published, at the worker, and hit"
@@ -47,6 +49,7 @@ for way in restart kill; do
     completed "$known" || { echo "the first result is lost" >&2; exit 1; }
     version=$(publish "$way-$service")
     until_ok "the worker has version $version" worker_has "$version"
+    until_ok 'the controller knows that it is applied' converged
     until_ok 'a hit completes' hit
     echo "nothing lost: version $version at the worker, results kept"
   done

@@ -1,7 +1,9 @@
 import type { Context } from 'hono'
+import { beginsToWait } from '../http/admission.ts'
 import type { HeaderReader } from '../http/auth.ts'
 import { ApiError } from '../http/errors.ts'
 import { noneMatchHits } from '../http/etag.ts'
+import { outgoingOf } from '../http/outgoing.ts'
 import { requestIdFrom } from '../http/request-id.ts'
 import { waitForChange } from '../watch/wait-for-change.ts'
 import type { ConfigFeed, Snapshot } from './feed.ts'
@@ -92,6 +94,7 @@ export async function readWhenChanged(c: Context, feed: ConfigFeed, presence: Pr
     return respondLatest(headers, current, held)
   }
   const detach = sign && presence.attach(sign)
+  beginsToWait(outgoingOf(c))
   const outcome = await waitForChange(feed.hub, isNew, { timeoutMs: seconds * 1000, signal: c.req.raw.signal })
   detach?.()
   if (outcome.kind === 'closed') throw shuttingDown(feed)

@@ -20,10 +20,14 @@ const RESERVED_DESCRIPTORS = 128
 /** How often shedding is logged at most, in ms. */
 const LOG_EVERY_MS = 10_000
 
+/** The event of a response that its request waits from now on, and is no work any more. */
+const HELD = 'held'
+
+/** Says that a request is held from now on, by Node's own response where there is one. */
+export const beginsToWait = (outgoing: ServerResponse | undefined): void => void outgoing?.emit(HELD)
+
 /** Probes are answered however busy the service is: else it would be restarted for being busy. */
 const probe = /^\/(?:health|ready|metrics)$/
-/** What is held, and waits: no work. */
-const held = /^\/config(?:\/stream|\?wait=\d{1,2})$/
 /** The longest time that is told, in s: whoever sends requests without end must not send the others away for hours. */
 const MAX_RETRY_SECONDS = 60
 
@@ -96,13 +100,16 @@ export class Admission {
     const most = this.#limits.max_in_progress
     if (most === 0) return listener
     return (incoming, outgoing) => {
-      const path = incoming.url ?? ''
-      if (incoming.method === 'GET' && (probe.test(path) || held.test(path))) return listener(incoming, outgoing)
+      if (probe.test(incoming.url ?? '')) return listener(incoming, outgoing)
       if (this.#inProgress >= most) return this.#sendAway(incoming, outgoing, `${this.#inProgress} requests are in progress`)
       this.#inProgress++
-      outgoing.once('close', () => {
-        this.#inProgress--
-      })
+      let counted = true
+      const release = () => {
+        if (counted) this.#inProgress--
+        counted = false
+      }
+      outgoing.once(HELD, release)
+      outgoing.once('close', release)
       listener(incoming, outgoing)
     }
   }

@@ -1,6 +1,8 @@
-import { ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import type { Context } from 'hono'
+import { beginsToWait } from './admission.ts'
+import { outgoingOf } from './outgoing.ts'
 
 /** Where the events of one stream go, whatever the runtime. */
 export interface EventSink {
@@ -64,6 +66,7 @@ export function forgetHeaders({ req }: ServerResponse): void {
 export function beginEvents(outgoing: ServerResponse, requestId: string): EventSink {
   outgoing.writeHead(200, { ...eventHeaders, 'X-Request-Id': requestId })
   forgetHeaders(outgoing)
+  beginsToWait(outgoing)
   return new NodeSink(outgoing)
 }
 
@@ -108,9 +111,9 @@ function webSink(): { readonly sink: EventSink; readonly body: ReadableStream<Ui
  * @param begin is given the sink, before the answer is returned
  */
 export function streamEvents(c: Context, requestId: string, begin: (sink: EventSink) => void): Response {
-  const env: unknown = c.env
-  if (typeof env === 'object' && env !== null && 'outgoing' in env && env.outgoing instanceof ServerResponse) {
-    begin(beginEvents(env.outgoing, requestId))
+  const outgoing = outgoingOf(c)
+  if (outgoing) {
+    begin(beginEvents(outgoing, requestId))
     return RESPONSE_ALREADY_SENT
   }
   const { sink, body } = webSink()

@@ -2,8 +2,9 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
-import { Admission, type AdmissionLimits } from '#lib/http/admission.ts'
+import { Admission, type AdmissionLimits, beginsToWait } from '#lib/http/admission.ts'
 import { createApp } from '#lib/http/app.ts'
+import { outgoingOf } from '#lib/http/outgoing.ts'
 import { type Listening, serve } from '#lib/http/serve.ts'
 import { silentLogger } from '#lib/observe/logger.ts'
 import { descriptorLimit } from '#lib/runtime/descriptors.ts'
@@ -35,6 +36,7 @@ async function open(limits: AdmissionLimits): Promise<number> {
     return c.text('done')
   })
   app.get('/config/stream', async (c) => {
+    beginsToWait(outgoingOf(c))
     await held()
     return c.text('events')
   })
@@ -81,6 +83,7 @@ describe('requests in progress', () => {
     const port = await open({ max_in_progress: 1, max_new_connections_per_second: 0 })
     const held = [get(port, '/config/stream'), get(port, '/config/stream'), get(port, '/config/stream')]
     await expect.poll(() => releases.length).toBe(3)
+    expect(admission.figures.in_progress).toBe(0)
     const working = get(port, '/work')
     await expect.poll(() => releases.length).toBe(4)
     expect((await alone(port, '/work')).status).toBe(503)
@@ -89,13 +92,13 @@ describe('requests in progress', () => {
     for (const each of [...held, working]) expect((await each).status).toBe(200)
   })
 
-  it('count whatever only looks like what is held', async () => {
+  it('count whatever is not held yet, whatever it looks like', async () => {
     const port = await open({ max_in_progress: 1, max_new_connections_per_second: 0 })
     const working = get(port, '/work')
     await expect.poll(() => releases.length).toBe(1)
     const posted = await rawRequest(port, requestBytes('POST', '/config?wait=1', { body: '{}' }))
     expect(posted?.status).toBe(503)
-    expect((await alone(port, '/config/streams')).status).toBe(503)
+    expect((await alone(port, '/config/stream')).status).toBe(503)
     expect((await alone(port, '/healthy')).status).toBe(503)
     for (const release of releases.splice(0)) release()
     await working
