@@ -30,12 +30,29 @@ function sum({ overall, findings, failures, reports_taken }: Outcome): void {
   write(failures.length === 0 ? 'guarantees 2 and 3 hold for every agent' : `FAILED: ${failures.join('; ')}`)
 }
 
+/**
+ * Looks whether a controller that somebody else started answers to the key.
+ * @throws UsageError which says why not: a fleet would try for ever
+ */
+async function lookAt(url: string, apiKey: string): Promise<void> {
+  const wanted = 'start one there, or name another by --controller'
+  const answer = await fetch(`${url}/config`, { headers: { 'X-API-Key': apiKey }, signal: AbortSignal.timeout(10_000) }).catch((error: unknown) => {
+    const reason = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error)
+    throw new UsageError(`Cannot reach a controller at ${url}: ${reason}; ${wanted}`)
+  })
+  if (answer.status === 401 || answer.status === 403) throw new UsageError(`The controller at ${url} refuses the key (${answer.status}); give it by --api-key`)
+  if (answer.status !== 200 && answer.status !== 404) throw new UsageError(`What is at ${url} answers ${answer.status} and is no controller; ${wanted}`)
+}
+
 /** Starts what is needed, runs, and ends it. */
 async function run(options: SimulatorOptions, folder: string): Promise<Outcome> {
   const servers = tierSizes(options.relays, options.tiers).at(-1) ?? 1
   const problem = filesProblem(options.agents, Math.max(options.processes, servers), servers, openFilesLimit())
   if (problem !== undefined) throw new UsageError(problem)
-  if (options.controller !== undefined) return simulate(options, undefined, say)
+  if (options.controller !== undefined) {
+    await lookAt(options.controller, options['api-key'])
+    return simulate(options, undefined, say)
+  }
   const built = spawnSync(process.execPath, ['scripts/build.ts'], { cwd: root, stdio: 'inherit' })
   if (built.status !== 0) throw new Error('Cannot start a controller: the build failed')
   await using tree = await startTree(folder, options)
@@ -64,7 +81,7 @@ try {
     process.exitCode = outcome.failures.length > 0 ? 1 : 0
   }
 } catch (error) {
-  if (!(error instanceof UsageError)) throw error
-  process.stderr.write(`${error.message}\n\n${usage}`)
-  process.exitCode = 64
+  if (error instanceof UsageError) process.stderr.write(`${error.message}\n\n${usage}`)
+  else process.stderr.write(`The run was given up: ${error instanceof Error ? error.message : String(error)}\n`)
+  process.exit(error instanceof UsageError ? 64 : 1)
 }

@@ -146,6 +146,9 @@ export async function serve(options: {
       requestTimeout: timeouts.request_ms,
       connectionsCheckingInterval: Math.min(1000, timeouts.headers_ms),
       keepAliveTimeout: 75_000,
+      // TCP's own signs of life: a host that lost its power holds a connection for minutes and not for hours.
+      keepAlive: true,
+      keepAliveInitialDelay: 30_000,
       maxHeaderSize: 16 * 1024,
       // Node's own refusal of a missing Host has no body: the listener refuses it with the envelope.
       requireHostHeader: false,
