@@ -55,7 +55,8 @@ export function createFastLane(deps: {
     const held = heldBy(headers)
     const seconds = Number(match[2] ?? 0)
     const sign = signOf(headers, held, seconds > 0 ? 'wait' : 'poll')
-    if (seconds > 0 && holds(held, current)) holdUntilChanged(outgoing, headers, held, feed, current, seconds * 1000, sign && presence.attach(sign))
+    if (seconds > 0 && holds(held, current))
+      holdUntilChanged(outgoing, headers, held, feed, current, seconds * 1000, sign && ((drop) => presence.attach(sign, drop)))
     else {
       if (sign) presence.seen(sign)
       sendLatest(outgoing, headers, current, held)

@@ -4,7 +4,7 @@ import { forgetHeaders } from '../http/event-sink.ts'
 import { writeError } from '../http/reply.ts'
 import { requestIdFrom } from '../http/request-id.ts'
 import type { ConfigFeed, Snapshot } from './feed.ts'
-import { type Answer, type Held, holds, latestAnswer, newsAnswer, shuttingDown } from './watch.ts'
+import { type Answer, type Held, holds, latestAnswer, mustRegister, newsAnswer, shuttingDown } from './watch.ts'
 
 /** Writes an answer by Node's own response. */
 function send(outgoing: ServerResponse, answer: Answer, encoding: Snapshot['encoding']): void {
@@ -29,7 +29,7 @@ function idReader(headers: HeaderReader): HeaderReader {
  * turn in which the change is announced. The routes do the same through promises, a Context and signals, at twice
  * the time and memory for each watcher: with a thousand of them that is what the last one waits for.
  * @param current what the reader holds already
- * @param detach called once when it is over
+ * @param attach takes what ends it where its agent is deleted, and gives what is called once when it is over
  */
 export function holdUntilChanged(
   outgoing: ServerResponse,
@@ -38,7 +38,7 @@ export function holdUntilChanged(
   feed: ConfigFeed,
   current: Snapshot,
   timeoutMs: number,
-  detach: (() => void) | undefined,
+  attach: ((drop: () => void) => () => void) | undefined,
 ): void {
   const asked = idReader(headers)
   forgetHeaders(outgoing)
@@ -59,6 +59,11 @@ export function holdUntilChanged(
     leave()
     if (snapshot === undefined) writeError(outgoing, requestIdFrom(asked.get('x-request-id')), shuttingDown(feed))
     else send(outgoing, newsAnswer(asked, snapshot), snapshot.encoding)
+  })
+  const detach = attach?.(() => {
+    if (over) return
+    leave()
+    writeError(outgoing, requestIdFrom(asked.get('x-request-id')), mustRegister())
   })
   // The client went away, or was answered: taking the listener off would cost the others time.
   outgoing.on('close', leave)

@@ -37,6 +37,10 @@ export const shuttingDown = (feed: ConfigFeed): ApiError =>
     headers: { 'Retry-After': String(Math.ceil(feed.returnInMs() / 1000)), Connection: 'close' },
   })
 
+/** What a held long poll is told when its agent was deleted: it backs off, and then it registers again. */
+export const mustRegister = (): ApiError =>
+  new ApiError('NOT_READY', 'Cannot hold the request any longer: this agent was deleted; register again by POST /register', { headers: { 'Retry-After': '1' } })
+
 /** An answer before it is one: for a Response, or for Node's own. */
 export interface Answer {
   readonly status: 200 | 304
@@ -81,7 +85,7 @@ function respondLatest(headers: HeaderReader, snapshot: Snapshot | undefined, he
 /**
  * Reads the latest config, holding the request while the reader has it already, or while there is none.
  * @param seconds how long to hold
- * @throws ApiError NOT_FOUND where there is none; NOT_READY where the service shuts down meanwhile
+ * @throws ApiError NOT_FOUND where there is none; NOT_READY where the service shuts down meanwhile, or the agent is deleted
  */
 export async function readWhenChanged(c: Context, feed: ConfigFeed, presence: Presence, seconds: number): Promise<Response> {
   const { headers } = c.req.raw
@@ -93,10 +97,12 @@ export async function readWhenChanged(c: Context, feed: ConfigFeed, presence: Pr
     if (sign) presence.seen(sign)
     return respondLatest(headers, current, held)
   }
-  const detach = sign && presence.attach(sign)
+  const dropped = new AbortController()
+  const detach = sign && presence.attach(sign, () => dropped.abort())
   beginsToWait(outgoingOf(c))
-  const outcome = await waitForChange(feed.hub, isNew, { timeoutMs: seconds * 1000, signal: c.req.raw.signal })
+  const outcome = await waitForChange(feed.hub, isNew, { timeoutMs: seconds * 1000, signal: AbortSignal.any([c.req.raw.signal, dropped.signal]) })
   detach?.()
+  if (dropped.signal.aborted) throw mustRegister()
   if (outcome.kind === 'closed') throw shuttingDown(feed)
   return respondLatest(headers, feed.current, held)
 }

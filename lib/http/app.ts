@@ -26,7 +26,12 @@ function allowedMethods(routes: readonly { readonly method: string; readonly pat
     if (method === 'GET' && !refusesHead.has(path)) entry.methods.add('HEAD')
     table.set(path, entry)
   }
-  return (path) => [...new Set([...table.values()].filter(({ pattern }) => pattern.test(path)).flatMap(({ methods }) => [...methods]))].sort()
+  return (path) => {
+    const methods = new Set([...table.values()].filter(({ pattern }) => pattern.test(path)).flatMap((entry) => [...entry.methods]))
+    // A pattern beside it may take the path too: /config/:version.
+    if (refusesHead.has(path)) methods.delete('HEAD')
+    return [...methods].sort()
+  }
 }
 
 /**

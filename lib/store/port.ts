@@ -88,8 +88,6 @@ export interface Store extends AsyncDisposable {
   byVersion(version: number): Promise<StoredConfig | undefined>
   /** Inserts an agent or brings its row up to date, and gives it; writes nothing where nothing changed. */
   registerAgent(agent: NewAgent): Promise<StoredAgent>
-  /** An agent by id. */
-  agent(agentId: string): Promise<StoredAgent | undefined>
   /** All agents with their states, in no order. */
   agents(): Promise<readonly InventoryEntry[]>
   /** Saves the states of agents, all or none; one whose agent is not (or no longer) there is left out. */

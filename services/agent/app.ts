@@ -25,7 +25,7 @@ const relayRoutes = (relay: Relay) =>
 /** The agent as a Hono app: what it tells of itself, and where it is a relay what its followers ask. */
 export function createAgentApp(deps: AgentDeps) {
   const { relay, origin } = deps
-  const app = createApp({ logger: deps.logger })
+  const app = createApp({ logger: deps.logger, refusesHead: ['/config/stream'] })
   if (origin) app.use(refuseBrowsers(origin))
   if (relay) {
     // What it says of itself opens to its own key from the start: else nobody could see why its controller is not reached.

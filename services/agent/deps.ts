@@ -61,7 +61,14 @@ export function openAgentDeps(config: AgentConfig, listeningPort: () => number, 
 
   const reporter: Reporter = new Reporter({ link, registerAgain: () => follower.beginAnew(), logger, clock })
   const workerLink = overrides.workerLink ?? createWorkerLink(config)
-  const forwarder = new Forwarder({ link: workerLink, logger, clock, checkMs: config.workerCheckMs, onState: (state) => reporter.report(state) })
+  const forwarder = new Forwarder({
+    link: workerLink,
+    logger,
+    clock,
+    checkMs: config.workerCheckMs,
+    onState: (state) => reporter.report(state),
+    askController: async () => (await holding.confirm()).kind !== 'none',
+  })
   const relay = config.relay ? openRelay(config, ownId, () => holding.held?.etag ?? null, logger, clock) : undefined
   const cache = new ConfigCache(config.dataDir, logger)
   const holding: Holding = new Holding({ link, cache, forwarder, onConfig: (received) => relay?.adopt(received), logger, clock })

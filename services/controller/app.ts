@@ -14,7 +14,7 @@ import { statusRoutes } from './routes/status.ts'
 
 /** The controller as a Hono app; needs no socket, so that tests call it by `app.request`. */
 export function createControllerApp(deps: ControllerDeps) {
-  const app = createApp({ logger: deps.logger })
+  const app = createApp({ logger: deps.logger, refusesHead: ['/config/stream'] })
   if (deps.origin) app.use(refuseBrowsers(deps.origin))
   app.use(apiKeyAuth({ keys: deps.keys, open: openPaths }))
   // The stream before the configs: its path would be a version of theirs.

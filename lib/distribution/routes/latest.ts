@@ -23,6 +23,7 @@ const latest = createRoute({
   path: '/config',
   tags: ['configs'],
   summary: 'The latest config, at once or when it changes',
+  description: 'A relay answers 409 RELAY_LOOP to a request that it has passed on itself.',
   request: { query: WaitQuerySchema, headers: readHeaders },
   responses: {
     200: { ...answer(200, 'The latest config.', ConfigSchema), headers: etagHeader },

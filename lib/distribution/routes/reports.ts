@@ -1,5 +1,5 @@
 import { createRoute, z } from '@hono/zod-openapi'
-import { BatchAcceptedSchema, BatchSchema, ReportAcceptedSchema, ReportSchema } from '../../contract/fleet.ts'
+import { AgentIdSchema, BatchAcceptedSchema, BatchSchema, ReportAcceptedSchema, ReportSchema } from '../../contract/fleet.ts'
 import { answer, bodyErrors, errorAnswer, jsonRequest, keyErrors } from '../../http/answers.ts'
 import { createRouter } from '../../http/app.ts'
 import { strictJsonBody } from '../../http/body.ts'
@@ -36,13 +36,14 @@ const one = createRoute({
   },
 })
 
-const batchHeaders = z.object({ 'x-agent-id': z.string().max(64).optional().meta({ description: 'The relay that sends the batch.' }) })
+const batchHeaders = z.object({ 'x-agent-id': AgentIdSchema.optional().meta({ description: 'The relay that sends the batch.' }) })
 
 const many = createRoute({
   method: 'post',
   path: '/agents/reports',
   tags: ['agents'],
   summary: 'What a relay knows of the agents below it',
+  description: 'A relay answers 409 RELAY_LOOP to a request that it has passed on itself.',
   middleware: [strictJsonBody({ maxBytes: MAX_BATCH_BYTES })],
   request: { headers: batchHeaders, body: jsonRequest(BatchSchema) },
   responses: {

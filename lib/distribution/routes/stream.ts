@@ -22,6 +22,7 @@ const route = createRoute({
   path: '/config/stream',
   tags: ['configs'],
   summary: 'Each config as it is published, as Server-Sent Events',
+  description: 'A relay answers 409 RELAY_LOOP to a request that it has passed on itself.',
   request: { headers: streamHeaders },
   responses: {
     200: {

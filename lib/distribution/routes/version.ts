@@ -15,6 +15,7 @@ const route = createRoute({
   path: '/config/{version}',
   tags: ['configs'],
   summary: 'The config of one version',
+  description: 'A relay answers 409 RELAY_LOOP to a request that it has passed on itself.',
   request: { params: versionParam },
   responses: {
     200: { ...answer(200, 'The config of that version.', ConfigSchema), headers: etagHeader },

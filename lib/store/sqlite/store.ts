@@ -54,11 +54,6 @@ export function openSqliteStore(options: { readonly path: string; readonly migra
           return row && toConfig(row)
         }),
       registerAgent: (agent) => guarded(() => registrations.submit(agent)),
-      agent: (agentId) =>
-        guarded(() => {
-          const row = db.select().from(registeredAgents).where(eq(registeredAgents.agentId, agentId)).get()
-          return row && toAgent(row)
-        }),
       agents: () =>
         guarded(() => {
           const rows = db.select().from(registeredAgents).leftJoin(agentStates, eq(agentStates.agentId, registeredAgents.agentId)).all()

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import { ApiError } from '#lib/http/errors.ts'
+import { PeerError } from '#lib/http/peer.ts'
 import type { Clock } from '#lib/runtime/clock.ts'
 import type { KnownKeys } from './known-keys.ts'
 import { upstreamUnavailable } from './upstream.ts'
@@ -10,8 +11,19 @@ const VERDICT_MS = 30_000
 const AWAY_MS = 5000
 /** How many keys are remembered of either kind. A flood of wrong ones must not push out the right ones. */
 const MAX_KEYS = 1024
+/** How long a key may be, in characters; with a longer one the headers of the check would not be taken. */
+const MAX_KEY = 1024
+/** What a controller, or what stands before it, answers where it dislikes the form of a request: here, the key in it. */
+const DISLIKED: readonly (number | undefined)[] = [400, 413, 414, 431]
 /** How many keys are checked at once. Those that were accepted before have a bound of their own. */
 const MAX_CHECKS = { unknown: 8, known: 64 } as const
+
+/** This relay itself checks too many keys: no reason to honour one. */
+class TooManyChecks extends ApiError {
+  constructor(checking: number) {
+    super('OVERLOADED', `Cannot check the API key now: ${checking} others are being checked; try again after 1 s`, { headers: { 'Retry-After': '1' } })
+  }
+}
 
 /** What a check needs. */
 export interface KeyVerdictOptions {
@@ -51,6 +63,7 @@ export class KeyVerdicts {
    * @throws ApiError UPSTREAM_UNAVAILABLE where it cannot be asked; RELAY_LOOP where it comes back; OVERLOADED where too many are asked about
    */
   async accepts(key: string, path: readonly string[]): Promise<boolean> {
+    if (key.length > MAX_KEY) return false
     const digest = this.#digest(key)
     const acceptedAt = this.#accepted.get(digest)
     if (this.#isFresh(acceptedAt)) return true
@@ -60,7 +73,7 @@ export class KeyVerdicts {
     if (acceptedAt === undefined) return check
     // Whoever was accepted before does not wait for a controller that was away a moment ago.
     const honoured = check.catch((error: unknown) => {
-      if (error instanceof ApiError && error.code !== 'OVERLOADED') return true
+      if (error instanceof ApiError && !(error instanceof TooManyChecks)) return true
       throw error
     })
     if (!wasAway) return honoured
@@ -80,12 +93,7 @@ export class KeyVerdicts {
     const running = isShared ? this.#checks.get(digest) : undefined
     if (running) return running
     if (this.#away && this.#now() - this.#away.at < AWAY_MS) return Promise.reject(upstreamUnavailable('check the API key', this.#away.error))
-    if (this.#checking[kind] >= MAX_CHECKS[kind]) {
-      const error = new ApiError('OVERLOADED', `Cannot check the API key now: ${this.#checking[kind]} others are being checked; try again after 1 s`, {
-        headers: { 'Retry-After': '1' },
-      })
-      return Promise.reject(error)
-    }
+    if (this.#checking[kind] >= MAX_CHECKS[kind]) return Promise.reject(new TooManyChecks(this.#checking[kind]))
     this.#checking[kind]++
     const check = this.#ask(key, path, digest).finally(() => {
       this.#checking[kind]--
@@ -103,7 +111,10 @@ export class KeyVerdicts {
       return accepted
     } catch (error) {
       if (error instanceof ApiError) throw error
-      this.#away = { at: this.#now(), error }
+      const status = error instanceof PeerError ? error.status : undefined
+      // Whoever has no valid key can bring these about: they say nothing of the controller, or of other keys.
+      if (DISLIKED.includes(status)) return false
+      if (status === undefined || status < 400 || status >= 500) this.#away = { at: this.#now(), error }
       throw upstreamUnavailable('check the API key', error)
     }
   }

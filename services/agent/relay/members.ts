@@ -1,3 +1,4 @@
+import { ApiError } from '#lib/http/errors.ts'
 import type { Clock } from '#lib/runtime/clock.ts'
 import { type Entry, newEntry } from './entry.ts'
 
@@ -11,6 +12,10 @@ const CROWDED_MS = 3_600_000
 const SWEEP_GAP_MS = 10_000
 /** How deep relays are looked through: deeper ones are refused at their registration. */
 const MAX_DEPTH = 16
+
+/** What an agent is told for which there is no room: others may be forgotten in a while. */
+export const noRoom = (size: number): ApiError =>
+  new ApiError('OVERLOADED', `Cannot register: this relay knows ${size} agents, and takes no more; try again in a minute`, { headers: { 'Retry-After': '60' } })
 
 /** Who is below a relay: found by id, and forgotten after long silence. */
 export class Members {

@@ -3,7 +3,7 @@ import { type Config, ConfigSchema, DEFAULT_POLL_INTERVAL_SECONDS, type Received
 import type { Batch, BatchAccepted, Report } from '#lib/contract/fleet.ts'
 import { ConfigFeed } from '#lib/distribution/feed.ts'
 import type { Roll } from '#lib/distribution/followers.ts'
-import { refuseLoop, relayPathOf } from '#lib/distribution/relay-path.ts'
+import { parentOf, refuseLoop, relayPathOf } from '#lib/distribution/relay-path.ts'
 import { ConfigStreams } from '#lib/distribution/streams.ts'
 import type { AskingKeyRing, HeaderReader } from '#lib/http/auth.ts'
 import { ApiError } from '#lib/http/errors.ts'
@@ -71,7 +71,8 @@ export class Relay implements Roll, AskingKeyRing {
   get status(): RelayStatus {
     const { known, unsent } = this.roster.figures
     const streams = this.streams.open
-    const waiting = this.feed.hub.watchers - streams
+    // Streams that have just ended may still be counted among the one and not among the other.
+    const waiting = Math.max(0, this.feed.hub.watchers - streams)
     return { enabled: true, followers: known, streams, waiting, cut_off: this.cutOff, unsent, last_error: this.#upward.lastError }
   }
 
@@ -141,7 +142,7 @@ export class Relay implements Roll, AskingKeyRing {
 
   /**
    * Takes a registration. One that comes from a relay is passed on at once: a loop shows only where it is followed to its end.
-   * @throws ApiError RELAY_LOOP
+   * @throws ApiError RELAY_LOOP; OVERLOADED where there is no room for another agent
    */
   async register(agentId: string, request: RegisterRequest, path: readonly string[]): Promise<void> {
     const { ownId, upstream, logger } = this.#options
@@ -154,8 +155,7 @@ export class Relay implements Roll, AskingKeyRing {
         logger.warn('http', 'the registration of a relay cannot be passed on now; it is taken here and told later', { reason: error.message })
       }
     }
-    // The first that a relay's registration has passed is the relay itself, the second the one that it follows.
-    this.roster.register(agentId, request, path[1])
+    this.roster.register(agentId, request, parentOf(agentId, path))
   }
 
   async report(agentId: string, report: Report): Promise<boolean> {

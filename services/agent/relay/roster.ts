@@ -1,15 +1,14 @@
-import { isDeepStrictEqual } from 'node:util'
 import type { RegisterRequest } from '#lib/contract/agent.ts'
 import type { Batch, BatchAccepted, BatchedAgent, Report } from '#lib/contract/fleet.ts'
 import type { Presence, Sign } from '#lib/distribution/followers.ts'
 import type { Clock } from '#lib/runtime/clock.ts'
+import { Agenda } from './agenda.ts'
+import { endConnectionsBelow, enrol, takeFromBelow } from './below.ts'
 import { type Entry, NEVER } from './entry.ts'
-import { Members } from './members.ts'
+import { Members, noRoom } from './members.ts'
 import { News, type NewsBounds } from './news.ts'
 import { Sessions } from './sessions.ts'
 
-/** For how long a connection may be over, in ms, before that is news: a long poll is renewed at once. */
-const LEAVING_MS = 2000
 /** A polling agent comes a little before its interval is over: then it is news that it is alive. */
 const SIGN_SHARE = 0.8
 
@@ -35,8 +34,7 @@ export class Roster implements Presence {
   readonly #members: Members
   readonly #sessions: Sessions
   readonly #news = new News()
-  /** Whose last connection has ended, and when that becomes news. */
-  readonly #leaving = new Map<Entry, number>()
+  readonly #agenda: Agenda
 
   constructor(options: RosterOptions) {
     const { clock, maxFollowers } = options
@@ -44,17 +42,18 @@ export class Roster implements Presence {
     this.#clock = clock
     this.#members = new Members({ clock, onForgotten: (entry) => this.#forgotten(entry), ...(maxFollowers === undefined ? {} : { max: maxFollowers }) })
     this.#sessions = new Sessions(options.ownId, clock.uuid())
+    this.#agenda = new Agenda(this.#members, clock.monotonic())
   }
 
   /** How many agents are known, of how many there is news, and how many connections have just ended. */
   get figures(): { readonly known: number; readonly unsent: number; readonly leaving: number } {
-    return { known: this.#members.size, unsent: this.#news.size, leaving: this.#leaving.size }
+    return { known: this.#members.size, unsent: this.#news.size, leaving: this.#agenda.leaving }
   }
 
   seen(sign: Sign): void {
     const entry = this.#direct(sign.agentId)
     if (!entry) return
-    const held = entry.connections > 0 || this.#leaving.has(entry)
+    const held = entry.connections > 0 || this.#agenda.isLeaving(entry)
     const due = !held && this.#clock.monotonic() - entry.toldAt > SIGN_SHARE * this.#options.intervalMs()
     if (this.#hear(entry, sign) || due) this.#tell(entry)
   }
@@ -65,26 +64,29 @@ export class Roster implements Presence {
     const changed = this.#hear(entry, sign) || !entry.connected
     entry.connections++
     entry.connected = true
-    this.#leaving.delete(entry)
+    this.#agenda.stays(entry)
     if (drop) entry.drops.add(drop)
     if (changed) this.#tell(entry)
     return () => {
       if (drop) entry.drops.delete(drop)
       entry.heardAt = this.#clock.monotonic()
       if (--entry.connections > 0 || this.#members.get(entry.agentId) !== entry) return
-      this.#leaving.set(entry, entry.heardAt + LEAVING_MS)
-      this.#options.onNews()
+      const isFirst = this.#agenda.leaving === 0
+      this.#agenda.leaves(entry, entry.heardAt)
+      // Where others are leaving it will be looked at anyway: whole fleets renew their long polls.
+      if (isFirst) this.#options.onNews()
     }
   }
 
   /**
    * Takes a registration.
    * @param relayId the relay below that the agent follows; absent: it follows this one
+   * @throws ApiError OVERLOADED where there is no room for another agent
    */
   register(agentId: string, registration: RegisterRequest, relayId?: string): void {
     const entry = this.#direct(agentId)
-    if (!entry) return
-    this.#enrol(entry, registration)
+    if (!entry) throw noRoom(this.#members.size)
+    enrol(entry, registration)
     Object.assign(entry, { relayId, heardAt: this.#clock.monotonic() })
     this.#tell(entry)
   }
@@ -103,18 +105,23 @@ export class Roster implements Presence {
   batch(relayId: string | undefined, batch: Batch): BatchAccepted {
     const now = this.#clock.monotonic()
     const restarted = this.#sessions.take(batch.sessions ?? {})
-    if (restarted.size > 0) {
-      for (const entry of this.#members.all()) if (entry.relayId !== undefined && restarted.has(entry.relayId)) entry.connected = entry.connections > 0
+    if (restarted.size > 0) endConnectionsBelow(this.#members, restarted)
+    const unknown: string[] = []
+    for (const agent of batch.agents) {
+      const entry = takeFromBelow(this.#members, agent, agent.relay_id ?? relayId, now)
+      if (entry) this.#tell(entry)
+      else unknown.push(agent.agent_id)
     }
-    const unknown = batch.agents.filter((agent) => !this.#takeBatched(agent, agent.relay_id ?? relayId, now)).map(({ agent_id }) => agent_id)
     return { accepted: batch.agents.length - unknown.length, unknown }
   }
 
   /** The next news for the controller, oldest first; it counts as told until {@link giveBack} says otherwise. */
   take(bounds: NewsBounds): Batch {
-    const sessions = this.#sessions.current()
-    const ownBytes = Buffer.byteLength(JSON.stringify({ sessions, agents: [] }))
-    return { sessions, agents: this.#news.take({ ...bounds, maxBytes: bounds.maxBytes - ownBytes }, this.#clock.monotonic()) }
+    const below = (relayId: string) => this.#members.get(relayId)?.connected === true
+    const ownBytes = Buffer.byteLength(JSON.stringify({ sessions: this.#sessions.current(below), agents: [] }))
+    const agents = this.#news.take({ ...bounds, maxBytes: bounds.maxBytes - ownBytes }, this.#clock.monotonic())
+    // A relay of which the controller does not know yet that it is here would be taken for one that is elsewhere.
+    return { sessions: this.#sessions.current((relayId) => below(relayId) && this.#members.get(relayId)?.toldAt !== NEVER), agents }
   }
 
   /** The controller has not taken it: it is news again, in the state that it has by then. */
@@ -128,9 +135,12 @@ export class Roster implements Presence {
   /** The controller does not know an agent: it gets the registration, and where there is none the agent begins anew. */
   unknown({ agent_id, registration }: BatchedAgent): void {
     const entry = this.#members.get(agent_id)
-    // One that came with its registration is unknown for another reason; saying it again would not help.
-    if (!entry || registration !== undefined) return
-    if (entry.registration) {
+    if (!entry) return
+    if (registration !== undefined) {
+      // It could not be kept there, as with a full disk: that may last, so it is not said again at once.
+      this.#agenda.tellLater(entry, this.#clock.monotonic())
+      this.#options.onNews()
+    } else if (entry.registration) {
       entry.registrationUnsent = true
       this.#tellAgain(entry)
     } else this.#members.forget(entry)
@@ -141,15 +151,14 @@ export class Roster implements Presence {
     for (const entry of this.#members.all()) this.#tellAgain(entry)
   }
 
-  /** Makes it news where a connection has ended for good. */
+  /** Makes news of what became news with time: connections that have ended for good, and what is to be said again. */
   settle(): void {
-    const now = this.#clock.monotonic()
-    for (const [entry, at] of this.#leaving) {
-      if (at > now) continue
-      this.#leaving.delete(entry)
-      entry.connected = false
-      this.#tell(entry)
-    }
+    for (const entry of this.#agenda.take(this.#clock.monotonic())) this.#news.add(entry)
+  }
+
+  /** In how many ms to {@link settle} again. */
+  dueInMs(): number {
+    return this.#agenda.dueInMs(this.#clock.monotonic())
   }
 
   /** Forgets those that were silent for a day. */
@@ -173,29 +182,6 @@ export class Roster implements Presence {
     return changed
   }
 
-  #enrol(entry: Entry, registration: RegisterRequest): void {
-    entry.registrationUnsent ||= !isDeepStrictEqual(entry.registration, registration)
-    entry.registration = registration
-  }
-
-  #takeBatched(agent: BatchedAgent, relayId: string | undefined, now: number): boolean {
-    const known = this.#members.get(agent.agent_id)
-    if (!known?.registration && !agent.registration) return false
-    const entry = known ?? this.#members.getOrAdd(agent.agent_id)
-    if (!entry) return true
-    if (agent.registration) this.#enrol(entry, agent.registration)
-    const heardAt = now - agent.age_ms
-    // An agent that has gone over to another relay: what the one before says of it later is about the past.
-    const isPast = known !== undefined && known.relayId !== relayId && ((known.connected && !agent.connected) || heardAt < known.heardAt)
-    if (!isPast) {
-      const connected = entry.connections > 0 || agent.connected === true
-      Object.assign(entry, { relayId, held: agent.held_version, via: agent.via, connected, heardAt })
-      if (agent.report) Object.assign(entry, { report: agent.report, reportUnsent: true })
-    }
-    this.#tell(entry)
-    return true
-  }
-
   #tellAgain(entry: Entry): void {
     entry.reportUnsent = entry.report !== undefined
     this.#tell(entry)
@@ -208,7 +194,7 @@ export class Roster implements Presence {
 
   #forgotten(entry: Entry): void {
     this.#news.delete(entry)
-    this.#leaving.delete(entry)
+    this.#agenda.forget(entry)
     for (const drop of [...entry.drops]) drop()
   }
 }

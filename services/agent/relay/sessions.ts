@@ -24,9 +24,12 @@ export class Sessions {
     return restarted
   }
 
-  /** Those of this relay and of all below. */
-  current(): Record<string, string> {
-    return Object.fromEntries([...this.#below, this.#own])
+  /**
+   * Those of this relay and of the relays below.
+   * @param isBelow whether a relay is below this one at present: of one that has moved away another speaks now
+   */
+  current(isBelow: (relayId: string) => boolean): Record<string, string> {
+    return Object.fromEntries([...[...this.#below].filter(([relayId]) => isBelow(relayId)), this.#own])
   }
 
   /** Forgets the relays that are not known any more. */

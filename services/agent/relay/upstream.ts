@@ -6,6 +6,7 @@ import { ApiError } from '#lib/http/errors.ts'
 import { createPeerFetch, failureOf, PeerError, readData } from '#lib/http/peer.ts'
 import { createControllerClient } from '#services/controller/client.ts'
 import type { AgentConfig } from '../config.ts'
+import { keyAccepted } from './key-answer.ts'
 
 /** How long an agent's own request may wait for the controller behind its relay, in ms: less than the agent waits for it. */
 const MAX_BEHIND_MS = 5000
@@ -23,7 +24,7 @@ export interface Upstream {
   /**
    * Whether a key is accepted there; rejects where that cannot be found out.
    * @param path as for {@link register}
-   * @throws ApiError RELAY_LOOP as it comes from above
+   * @throws ApiError RELAY_LOOP, OVERLOADED as they come from above
    */
   accepts(key: string, path: readonly string[]): Promise<boolean>
   /** The config of a version; undefined where there is none. */
@@ -59,10 +60,7 @@ export function createUpstream(config: AgentConfig, options: { readonly ownId: s
       const etag = options.etag()
       const header = etag === null ? {} : { 'if-none-match': etag }
       const answer = await clientFor(key).config.$get({ query: {}, header }, { headers: { 'X-Relay-Path': path.join(',') }, init: within(behindMs) })
-      if (answer.status === 401 || answer.status === 403) return false
-      if (answer.ok || answer.status === 304 || answer.status === 404) return true
-      // One that is too busy, or is itself cut off, has not looked at the key.
-      throw (await loopOf(answer)) ?? (await failureOf(answer))
+      return keyAccepted(answer, etag)
     },
 
     async version(version) {

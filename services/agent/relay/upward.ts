@@ -14,7 +14,7 @@ const BATCH_GAP_MS = 1000
 const REGISTRATION_GAP_MS = 100
 /** How large a batch may be, in bytes. */
 const MAX_BATCH_BYTES = 1024 * 1024
-/** How often connections that have just ended are looked at, in ms. */
+/** What becomes news by itself, as connections that have ended, is looked at no more often than this, in ms. */
 const SETTLE_MS = 250
 /** How often agents that are gone for long are looked for, in ms. */
 const FORGET_GAP_MS = 3_600_000
@@ -81,9 +81,9 @@ export class Upward {
         this.#roster.forgetSilent()
         lookedAt = this.#clock.monotonic()
       }
-      const { unsent, leaving } = this.#roster.figures
+      const { unsent } = this.#roster.figures
       if (unsent > 0 && this.#takes !== undefined) await this.#sendNext(this.#takes, signal)
-      else await this.#wakeup.sleep(leaving > 0 ? SETTLE_MS : FORGET_GAP_MS, this.#clock, signal)
+      else await this.#wakeup.sleep(Math.max(SETTLE_MS, Math.min(FORGET_GAP_MS, this.#roster.dueInMs())), this.#clock, signal)
     }
   }
 
@@ -115,9 +115,9 @@ export class Upward {
   /** Passes on the registrations among them; false where there is none. */
   async #passOn(agents: readonly BatchedAgent[], signal: AbortSignal): Promise<boolean> {
     let passed = false
-    for (const { registration } of agents) {
+    for (const { registration, relay_id } of agents) {
       if (!registration) continue
-      await this.#upstream.register(registration, [this.#ownId], signal)
+      await this.#upstream.register(registration, relay_id === undefined ? [this.#ownId] : [relay_id, this.#ownId], signal)
       passed = true
     }
     return passed

@@ -13,8 +13,21 @@ export interface Delivery {
   readonly config: ReceivedConfig
   /** False once, where the controller was restored and the worker must go back with it. */
   readonly ifNewer: boolean
-  /** Whether a live controller said that this is the latest (and not the agent's own cache). */
-  readonly confirmed: boolean
+}
+
+/** What forwarding stands on. */
+export interface ForwarderOptions {
+  readonly link: WorkerLink
+  readonly logger: Logger
+  readonly clock: Clock
+  readonly checkMs: number
+  /** Told of each version how far the worker is with it. */
+  readonly onState?: (state: Report) => void
+  /**
+   * Asks the controller itself what is latest, past whatever relays are between; what it names is delivered before this
+   * resolves. False where it has no config; rejects where it cannot be asked.
+   */
+  readonly askController?: () => Promise<boolean>
 }
 
 /** Answers after which sending the same config again is pointless: the worker has read and refused it. */
@@ -24,6 +37,8 @@ const isRefusal = (error: PeerError): boolean => error.status === 400 || error.s
 const reportOf = (version: number, declined: 'refused' | undefined, reason: string | null): Report =>
   declined === 'refused' ? { version, state: 'failed', ...(reason === null ? {} : { error: reason }) } : { version, state: 'applied' }
 
+/** How often the controller is asked about a worker that holds something newer, in ms. */
+const ASK_AGAIN_MS = 30_000
 const BACKOFF = { base_ms: 1000, max_ms: 10_000, jitter: 0.2 }
 
 /**
@@ -32,34 +47,25 @@ const BACKOFF = { base_ms: 1000, max_ms: 10_000, jitter: 0.2 }
  * worker refuses is not sent again until the next one, or until the worker was away.
  */
 export class Forwarder {
-  readonly #link: WorkerLink
+  readonly #options: ForwarderOptions
   readonly #logger: Logger
   readonly #clock: Clock
-  readonly #checkMs: number
-  readonly #onState: (state: Report) => void
   readonly #wakeup = new Wakeup()
   #wanted: Delivery | undefined
   /** The delivery that has ended, well or in a refusal; undefined while the wanted one is still to be handed over. */
   #settled: Delivery | undefined
   /** How the settled delivery ended where the worker has not taken it. */
   #declined: 'refused' | 'stale' | undefined
+  /** When the controller is asked again about a worker that holds something newer, by the monotonic clock. */
+  #askAgainAt = 0
   #away = false
   #failures = 0
   #status: Omit<AgentStatus['worker'], 'url'> = { state: 'none', applied_version: null, last_error: null, next_attempt_at: null }
 
-  /** @param options.onState told of each version how far the worker is with it */
-  constructor(options: {
-    readonly link: WorkerLink
-    readonly logger: Logger
-    readonly clock: Clock
-    readonly checkMs: number
-    readonly onState?: (state: Report) => void
-  }) {
-    this.#link = options.link
+  constructor(options: ForwarderOptions) {
+    this.#options = options
     this.#logger = options.logger
     this.#clock = options.clock
-    this.#checkMs = options.checkMs
-    this.#onState = options.onState ?? (() => {})
   }
 
   /** How the worker stands. */
@@ -72,17 +78,15 @@ export class Forwarder {
     this.#wanted = delivery
     this.#failures = 0
     this.#status = { ...this.#status, state: 'applying' }
-    this.#onState({ version: delivery.config.version, state: 'applying' })
+    this.#options.onState?.({ version: delivery.config.version, state: 'applying' })
     this.#wakeup.wake()
   }
 
-  /** A live controller says that the wanted config, which may have come from the cache, is the latest. */
+  /** The wanted config, which may have come from the cache, is the latest: a worker that declined it as older is tried again. */
   confirm(): void {
-    if (!this.#wanted || this.#wanted.confirmed) return
-    const settled = this.#wanted === this.#settled && this.#declined !== 'stale'
-    this.#wanted = { ...this.#wanted, confirmed: true }
-    if (settled) this.#settled = this.#wanted
-    else this.#wakeup.wake()
+    if (this.#declined !== 'stale' || this.#wanted !== this.#settled) return
+    this.#settled = undefined
+    this.#wakeup.wake()
   }
 
   /** Runs until the signal aborts. */
@@ -93,8 +97,9 @@ export class Forwarder {
         const retryMs = await this.#give(delivery, signal)
         if (retryMs > 0) await this.#wakeup.sleep(retryMs, this.#clock, signal)
       } else {
-        await this.#wakeup.sleep(this.#checkMs, this.#clock, signal)
-        if (!signal.aborted && this.#wanted && this.#wanted === this.#settled) await this.#look(signal)
+        await this.#wakeup.sleep(this.#options.checkMs, this.#clock, signal)
+        if (this.#declined === 'stale' && this.#clock.monotonic() >= this.#askAgainAt) this.confirm()
+        else if (!signal.aborted && this.#wanted && this.#wanted === this.#settled) await this.#look(signal)
       }
     }
   }
@@ -103,22 +108,22 @@ export class Forwarder {
   async #give(delivery: Delivery, signal: AbortSignal): Promise<number> {
     const { version } = delivery.config
     try {
-      await this.#link.give(delivery.config, delivery.ifNewer, signal)
+      await this.#options.link.give(delivery.config, delivery.ifNewer, signal)
       this.#settle(delivery, undefined, { state: 'applied', applied_version: version, last_error: null, next_attempt_at: null })
       this.#away = false
       this.#logger.info('config', 'worker has the config', { version })
       return 0
     } catch (error) {
       if (signal.aborted) return 0
-      return this.#failed(delivery, error)
+      return await this.#failed(delivery, error, signal)
     }
   }
 
-  #failed(delivery: Delivery, error: unknown): number {
+  async #failed(delivery: Delivery, error: unknown, signal: AbortSignal): Promise<number> {
     const { version } = delivery.config
     const message = error instanceof Error ? error.message : String(error)
     // Only where the guard was asked for does 409 mean what we take it for.
-    if (error instanceof PeerError && error.status === 409 && delivery.ifNewer) return this.#stale(delivery, message)
+    if (error instanceof PeerError && error.status === 409 && delivery.ifNewer) return this.#stale(delivery, message, signal)
     if (error instanceof PeerError && isRefusal(error)) {
       this.#settle(delivery, 'refused', { ...this.#status, state: 'failed', last_error: message, next_attempt_at: null })
       this.#logger.error('config', 'worker refuses the config and keeps its last good one; it is sent again only with the next version', {
@@ -137,19 +142,30 @@ export class Forwarder {
     return delay
   }
 
-  /** The worker accepted a newer version from somebody. A live controller's word outweighs that; a cache's does not. */
-  #stale(delivery: Delivery, message: string): number {
-    const { version } = delivery.config
-    if (delivery.confirmed) {
-      this.#logger.warn('config', 'worker holds a newer version than the controller has: it is taken back to what the controller says', {
-        version,
-        reason: message,
-      })
-      if (this.#wanted === delivery) this.#wanted = { ...delivery, ifNewer: false }
+  /** The worker accepted a newer version from somebody. The controller's own word outweighs that; a cache's or a relay's does not. */
+  async #stale(delivery: Delivery, message: string, signal: AbortSignal): Promise<number> {
+    const fields = { version: delivery.config.version, reason: message }
+    const problem = await this.#controllerSays()
+    if (signal.aborted || this.#wanted !== delivery) return 0
+    if (problem === undefined) {
+      this.#logger.warn('config', 'worker holds a newer version than the controller has: it is taken back to what the controller says', fields)
+      this.#wanted = { ...delivery, ifNewer: false }
       return 0
     }
-    this.#settle(delivery, 'stale', { ...this.#status, state: 'applying', last_error: message, next_attempt_at: null })
+    const reason = `${message}; it is not taken back: ${problem}`
+    if (this.#status.last_error !== reason) this.#logger.warn('config', 'worker holds a newer version, and keeps it', { ...fields, reason })
+    this.#askAgainAt = this.#clock.monotonic() + ASK_AGAIN_MS
+    this.#settle(delivery, 'stale', { ...this.#status, state: 'applying', last_error: reason, next_attempt_at: null })
     return 0
+  }
+
+  /** Why the wanted config is not the controller's own word; undefined where it is. */
+  async #controllerSays(): Promise<string | undefined> {
+    try {
+      return (await this.#options.askController?.()) === false ? 'the controller has no config' : undefined
+    } catch (error) {
+      return `the controller cannot be asked: ${error instanceof Error ? error.message : String(error)}`
+    }
   }
 
   #settle(delivery: Delivery, declined: 'refused' | 'stale' | undefined, status: Omit<AgentStatus['worker'], 'url'>): void {
@@ -161,13 +177,13 @@ export class Forwarder {
     // A newer one came meanwhile: it is still to be handed over.
     const isLatest = this.#wanted === this.#settled
     this.#status = isLatest ? status : { ...status, state: 'applying' }
-    if (isLatest && declined !== 'stale') this.#onState(reportOf(delivery.config.version, declined, status.last_error))
+    if (isLatest && declined !== 'stale') this.#options.onState?.(reportOf(delivery.config.version, declined, status.last_error))
   }
 
   /** Looks at a worker that has its config: an empty or returned one gets it anew. */
   async #look(signal: AbortSignal): Promise<void> {
     try {
-      const state = await this.#link.look(signal)
+      const state = await this.#options.link.look(signal)
       // An empty worker that refused the config would refuse it again; one that was away may be another by now.
       if (this.#away || (state === 'empty' && this.#declined === undefined)) {
         this.#logger.info('config', this.#away ? 'worker is back, it gets its config again' : 'worker has lost its config, it gets it again', {
@@ -187,6 +203,6 @@ export class Forwarder {
   #again(): void {
     this.#settled = undefined
     this.#status = { ...this.#status, state: 'applying' }
-    if (this.#wanted) this.#onState({ version: this.#wanted.config.version, state: 'applying' })
+    if (this.#wanted) this.#options.onState?.({ version: this.#wanted.config.version, state: 'applying' })
   }
 }

@@ -51,7 +51,7 @@ export class Holding {
     if (!this.#held) return
     const { config } = this.#held
     this.#options.logger.info('init', 'serving the worker from the cache', { version: config.version })
-    this.#options.forwarder.deliver({ config, ifNewer: true, confirmed: false })
+    this.#options.forwarder.deliver({ config, ifNewer: true })
     this.#options.onConfig?.(config)
   }
 
@@ -125,7 +125,7 @@ export class Holding {
       logger.warn('config', 'the controller went back, as after a restore from a backup: following it', fields)
     } else logger.info('config', 'config received', { version })
     cache.save(held)
-    forwarder.deliver({ config: held.config, ifNewer: order !== 'back', confirmed: true })
+    forwarder.deliver({ config: held.config, ifNewer: order !== 'back' })
     onConfig?.(held.config)
     return true
   }

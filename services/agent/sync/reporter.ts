@@ -43,6 +43,8 @@ export class Reporter {
   #reported: Report | undefined
   /** What the controller has, for sure: undefined while a report is on its way. */
   #taken: Report | undefined
+  /** How often the agent has registered: a report that was sent before the last is not known to be where it belongs. */
+  #registrations = 0
   #lastError: string | null = null
 
   /** @param options.registerAgain is called where the controller does not know the agent; {@link connected} is expected then */
@@ -80,6 +82,9 @@ export class Reporter {
   /** The agent has registered: the current state is reported once again. */
   connected(capabilities: ReadonlySet<string>): void {
     this.#wanted = capabilities.has('report')
+    // What was taken, or is on its way, went to the controller of before.
+    this.#taken = undefined
+    this.#registrations++
     this.#unsent = this.#state !== undefined
     this.#wakeup.wake()
   }
@@ -104,10 +109,11 @@ export class Reporter {
     // Unless it is superseded, or the agent registers anew, while it is on its way.
     this.#unsent = false
     this.#taken = undefined
+    const registrations = this.#registrations
     try {
       await this.#link.report(state, signal)
       this.#reported = state
-      this.#taken = state
+      if (registrations === this.#registrations) this.#taken = state
       this.#failures = 0
       this.#retryAt = 0
       this.#askedToWait = false

@@ -21,12 +21,14 @@ export function placeBelow(
   const before = { relayId: record.relayId, session: record.session, held: record.heldVersion, seen: record.lastSeen }
   if (isNew) record.lastSeen = heardAt
   else record.heardAt(heardAt)
-  // The agent has left that relay where another holds it, or where it was heard of later: this is about the past.
-  const heldElsewhere = before.session !== undefined && before.session.endedAt === undefined
-  const isLate = !isNew && before.relayId !== relayId && item.connected !== true && (heldElsewhere || heardAt < before.seen)
-  if (record.connections > 0 || isLate || relayId === undefined || relayId === record.id) return false
+  // The agent has left that relay where another or this controller holds it, or where it was heard of later: this is about
+  // the past. A connection that is held here may be half open: then the relay has heard of the agent since.
+  const heldElsewhere = record.connections > 0 || (before.session !== undefined && before.session.endedAt === undefined)
+  const isOlder = heardAt < before.seen
+  const isLate = !isNew && before.relayId !== relayId && (item.connected === true ? record.connections > 0 && isOlder : heldElsewhere || isOlder)
+  if (isLate || relayId === undefined || relayId === record.id) return false
   record.relayId = relayId
-  record.session = item.connected === true ? sessions.current(relayId) : undefined
+  record.session = item.connected === true ? sessions.current(relayId, now) : undefined
   record.via = item.via ?? record.via
   if (item.held_version !== null) record.heldVersion = item.held_version || null
   return isNew || before.relayId !== record.relayId || before.session !== record.session || before.held !== record.heldVersion

@@ -2,7 +2,7 @@ import type { Clock } from '#lib/runtime/clock.ts'
 import type { Liveness } from './liveness.ts'
 import type { AgentRecord } from './record.ts'
 import type { Roster } from './roster.ts'
-import { Slices } from './slices.ts'
+import type { Passes } from './slices.ts'
 
 /** How often it is looked at whether the fleet has converged, in ms; how long it took is told by the reports, not by this. */
 const CHECK_MS = 1000
@@ -11,6 +11,7 @@ const CHECK_MS = 1000
 export class Convergence {
   readonly #roster: Roster
   readonly #liveness: Liveness
+  readonly #passes: Passes
   readonly #clock: Pick<Clock, 'monotonic'>
   #version: number | undefined
   #publishedAt = 0
@@ -21,9 +22,10 @@ export class Convergence {
   #timer: NodeJS.Timeout | undefined
   #closed = false
 
-  constructor(options: { readonly roster: Roster; readonly liveness: Liveness; readonly clock: Pick<Clock, 'monotonic'> }) {
+  constructor(options: { readonly roster: Roster; readonly liveness: Liveness; readonly passes: Passes; readonly clock: Pick<Clock, 'monotonic'> }) {
     this.#roster = options.roster
     this.#liveness = options.liveness
+    this.#passes = options.passes
     this.#clock = options.clock
   }
 
@@ -88,7 +90,7 @@ export class Convergence {
     const isMissing = (record: AgentRecord) => record.reports && !record.hasApplied(look.latest) && this.#liveness.online(record, look)
     const before = this.#missing
     if (before !== undefined && this.#roster.get(before.id) === before && isMissing(before)) return before
-    const slices = new Slices(this.#clock)
+    const slices = await this.#passes.begin()
     for (const record of this.#roster.all()) {
       if (isMissing(record)) return record
       if (slices.due()) await slices.next()

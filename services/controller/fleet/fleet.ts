@@ -1,20 +1,24 @@
 import type { RegisterRequest } from '#lib/contract/agent.ts'
-import type { Agent, AgentsPage, AgentsQuery, Batch, BatchAccepted, BatchedAgent, FleetStatus, Report } from '#lib/contract/fleet.ts'
+import type { Batch, BatchAccepted, Report } from '#lib/contract/fleet.ts'
+import type { FleetStatus } from '#lib/contract/fleet-status.ts'
+import type { Agent, AgentsPage, AgentsQuery } from '#lib/contract/inventory.ts'
 import type { ConfigFeed } from '#lib/distribution/feed.ts'
 import type { Presence, Roll, Sign } from '#lib/distribution/followers.ts'
+import { parentOf } from '#lib/distribution/relay-path.ts'
 import type { Logger } from '#lib/observe/logger.ts'
 import type { Clock } from '#lib/runtime/clock.ts'
 import type { Store } from '#lib/store/port.ts'
 import { storeAnswers } from '../store-errors.ts'
-import { placeBelow } from './batch.ts'
 import { Convergence } from './convergence.ts'
 import { Enrolment } from './enrolment.ts'
 import { Liveness } from './liveness.ts'
 import { readPage } from './page.ts'
 import { FleetPresence } from './presence.ts'
 import type { AgentRecord } from './record.ts'
+import { RelayBatches } from './relay-batches.ts'
 import { RelaySessions } from './relay-sessions.ts'
 import { Roster } from './roster.ts'
+import { Passes } from './slices.ts'
 import { StateWriter } from './state-writer.ts'
 import { fleetStatus } from './status.ts'
 import { recordOf } from './stored.ts'
@@ -41,6 +45,8 @@ export class Fleet implements Presence, Roll {
   readonly #writer: StateWriter
   readonly #presence: FleetPresence
   readonly #enrolment: Enrolment
+  readonly #batches: RelayBatches
+  readonly #passes: Passes
   /** The fleet at a glance, at most a quarter of a second old. */
   readonly status: () => Promise<FleetStatus>
 
@@ -52,11 +58,18 @@ export class Fleet implements Presence, Roll {
     this.#roster = roster
     this.#sessions = sessions
     this.#liveness = new Liveness({ ...parts, roster })
-    const inner = { ...parts, roster, liveness: this.#liveness }
+    this.#passes = new Passes(parts.clock)
+    const inner = { ...parts, roster, sessions, liveness: this.#liveness, passes: this.#passes }
     this.#convergence = new Convergence(inner)
     this.#writer = new StateWriter(inner)
     this.#presence = new FleetPresence({ ...inner, writer: this.#writer })
     this.#enrolment = new Enrolment({ ...inner, presence: this.#presence })
+    this.#batches = new RelayBatches({
+      ...inner,
+      writer: this.#writer,
+      enrolment: this.#enrolment,
+      report: (record, report) => this.#take(record, report),
+    })
     this.status = fleetStatus({ ...inner, convergence: this.#convergence })
   }
 
@@ -65,9 +78,10 @@ export class Fleet implements Presence, Roll {
    * @throws StoreUnavailableError
    */
   static async open(parts: FleetParts): Promise<Fleet> {
-    const sessions = new RelaySessions()
     const entries = await parts.store.agents()
-    return new Fleet(parts, new Roster(entries.map((entry) => recordOf(entry, sessions, parts.clock))), sessions)
+    const sessions: RelaySessions = new RelaySessions((relayId) => roster.get(relayId) !== undefined)
+    const roster = new Roster(entries.map((entry) => recordOf(entry, sessions, parts.clock)))
+    return new Fleet(parts, roster, sessions)
   }
 
   seen(sign: Sign): void {
@@ -80,7 +94,7 @@ export class Fleet implements Presence, Roll {
 
   async register(agentId: string, request: RegisterRequest, path: readonly string[]): Promise<void> {
     const { record, news } = await this.#enrolment.take(agentId, request)
-    const [relayId] = path
+    const relayId = parentOf(agentId, path)
     record.heardAt(this.#clock.monotonic())
     if (relayId !== record.relayId && record.connections === 0) this.#presence.move(record, relayId)
     if (news) this.#logger.info('http', `${news} an agent`, { agent_id: agentId, hostname: request.hostname, ...(relayId ? { relay_id: relayId } : {}) })
@@ -92,25 +106,8 @@ export class Fleet implements Presence, Roll {
     return record !== undefined
   }
 
-  async batch(relayId: string | undefined, { sessions = {}, agents }: Batch): Promise<BatchAccepted> {
-    const now = this.#clock.monotonic()
-    if (relayId !== undefined) this.#roster.get(relayId)?.heardAt(now)
-    for (const [id, session] of Object.entries(sessions)) this.#sessions.enter(id, session, now)
-    const known = new Set(agents.flatMap(({ agent_id }) => (this.#roster.get(agent_id) ? [agent_id] : [])))
-    // All at once: the store takes those that are new in one transaction.
-    const enrolled = await Promise.allSettled(agents.map(({ agent_id, registration }) => registration && this.#enrolment.take(agent_id, registration)))
-    const unknown = new Set<string>()
-    for (const [i, item] of agents.entries()) {
-      // One whose registration was not stored is named too: its relay sends it again, and holds nothing else up for it.
-      if (enrolled[i]?.status === 'rejected') unknown.add(item.agent_id)
-      if (!this.#takeItem(item, item.relay_id ?? relayId, !known.has(item.agent_id))) unknown.add(item.agent_id)
-    }
-    const refused = enrolled.find((one) => one.status === 'rejected')
-    if (refused && unknown.size === agents.length) throw refused.reason
-    if (refused) this.#logger.warn('http', 'not all registrations below a relay were stored; it sends them again', { relay_id: relayId, err: refused.reason })
-    const registered = enrolled.filter((one) => one.status === 'fulfilled' && one.value?.news).length
-    if (registered > 0) this.#logger.info('http', 'registered agents below a relay', { agents: registered, relay_id: relayId })
-    return { accepted: agents.filter(({ agent_id }) => !unknown.has(agent_id)).length, unknown: [...unknown] }
+  batch(relayId: string | undefined, batch: Batch): Promise<BatchAccepted> {
+    return this.#batches.take(relayId, batch)
   }
 
   /** An agent of the inventory. */
@@ -124,7 +121,7 @@ export class Fleet implements Presence, Roll {
    * @throws ApiError INVALID_REQUEST for a cursor that is none
    */
   page(query: AgentsQuery): Promise<AgentsPage> {
-    return readPage(query, { roster: this.#roster, liveness: this.#liveness, clock: this.#clock })
+    return readPage(query, { roster: this.#roster, liveness: this.#liveness, passes: this.#passes, clock: this.#clock })
   }
 
   /**
@@ -138,6 +135,7 @@ export class Fleet implements Presence, Roll {
     const record = this.#roster.get(agentId)
     if (record === undefined) return true
     this.#roster.remove(record)
+    this.#sessions.forget(agentId, this.#clock.monotonic())
     this.#presence.dismissed(record)
     this.#logger.info('http', 'deleted an agent', { agent_id: agentId, hostname: record.registration.hostname })
     return true
@@ -153,15 +151,6 @@ export class Fleet implements Presence, Roll {
   async close(): Promise<void> {
     this.#convergence.close()
     await this.#writer.close()
-  }
-
-  /** Takes one agent of a batch; false where it is not known. */
-  #takeItem(item: BatchedAgent, relayId: string | undefined, isNew: boolean): boolean {
-    const record = this.#roster.get(item.agent_id)
-    if (record === undefined) return false
-    if (placeBelow(record, item, relayId, this.#sessions, isNew, this.#clock.monotonic())) this.#writer.changed(record)
-    if (item.report) this.#take(record, item.report)
-    return true
   }
 
   #take(record: AgentRecord, report: Report): void {

@@ -7,7 +7,7 @@ import type { Roster } from './roster.ts'
 /** An agent is offline when it was silent for so many of its intervals. */
 const INTERVALS = 3
 /** How many relays are followed upwards: more is no tree, and a circle has no end. */
-const MAX_HOPS = 16
+export const MAX_HOPS = 16
 
 /** The fleet at one moment: what a whole pass is measured by. */
 export interface Look {
@@ -25,8 +25,8 @@ export class Liveness {
   readonly #roster: Pick<Roster, 'get'>
   readonly #feed: Pick<ConfigFeed, 'current'>
   readonly #clock: Pick<Clock, 'monotonic'>
-  /** A longer interval than the current one, and until when it may still be kept to, monotonic ms. */
-  #longer = { silenceMs: 0, until: 0 }
+  /** Silences of earlier intervals, longest first, each with until when it may still be kept to, monotonic ms. */
+  #longer: readonly { readonly silenceMs: number; readonly until: number }[] = []
 
   constructor(options: { readonly roster: Pick<Roster, 'get'>; readonly feed: Pick<ConfigFeed, 'current'>; readonly clock: Pick<Clock, 'monotonic'> }) {
     this.#roster = options.roster
@@ -36,11 +36,12 @@ export class Liveness {
 
   /**
    * Notes that the interval is about to change: those who poll keep to the one before until they have read the new one,
-   * and must not seem offline meanwhile.
+   * and must not seem offline meanwhile. A publish prolongs only the interval that is in force at it: those of earlier
+   * ones run out, however often is published.
    */
   beforePublish(): void {
-    const { now, olderSilenceMs: silenceMs } = this.look()
-    this.#longer = { silenceMs, until: now + silenceMs }
+    const { now, silenceMs } = this.look()
+    this.#longer = [...this.#longer.filter((one) => one.until > now && one.silenceMs > silenceMs), { silenceMs, until: now + silenceMs }]
   }
 
   /** The moment. */
@@ -48,7 +49,7 @@ export class Liveness {
     const now = this.#clock.monotonic()
     const { current } = this.#feed
     const silenceMs = INTERVALS * (current?.config.poll_interval_seconds ?? DEFAULT_POLL_INTERVAL_SECONDS) * 1000
-    const longer = this.#longer.until > now ? this.#longer.silenceMs : 0
+    const longer = this.#longer.find(({ until }) => until > now)?.silenceMs ?? 0
     return { now, latest: current?.version ?? null, silenceMs, olderSilenceMs: Math.max(silenceMs, longer) }
   }
 

@@ -1,10 +1,10 @@
-import type { AgentsPage, AgentsQuery } from '#lib/contract/fleet.ts'
+import type { AgentsPage, AgentsQuery } from '#lib/contract/inventory.ts'
 import { invalidPart } from '#lib/http/errors.ts'
 import type { Clock } from '#lib/runtime/clock.ts'
 import type { Liveness, Look } from './liveness.ts'
 import type { AgentRecord } from './record.ts'
 import type { Place, Roster } from './roster.ts'
-import { Slices } from './slices.ts'
+import type { Passes } from './slices.ts'
 import { agentView, stateOf } from './view.ts'
 
 /** Agents a page where the query names no limit. */
@@ -46,14 +46,14 @@ function filterOf(query: AgentsQuery, look: Look, liveness: Liveness): (record: 
  */
 export async function readPage(
   query: AgentsQuery,
-  { roster, liveness, clock }: { readonly roster: Roster; readonly liveness: Liveness; readonly clock: Clock },
+  { roster, liveness, passes, clock }: { readonly roster: Roster; readonly liveness: Liveness; readonly passes: Passes; readonly clock: Clock },
 ): Promise<AgentsPage> {
   const place = query.cursor === undefined ? BEGINNING : placeOf(query.cursor)
+  const slices = await passes.begin()
   const look = liveness.look()
   const isWanted = filterOf(query, look, liveness)
   const limit = query.limit ?? DEFAULT_LIMIT
   const found: AgentRecord[] = []
-  const slices = new Slices(clock)
   let index = roster.indexBehind(place)
   // One more than the page holds says whether there is a next one.
   for (let record = roster.at(index); record !== undefined && found.length <= limit; record = roster.at(index)) {

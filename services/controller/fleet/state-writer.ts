@@ -4,7 +4,7 @@ import type { Store } from '#lib/store/port.ts'
 import type { Liveness } from './liveness.ts'
 import type { AgentRecord } from './record.ts'
 import type { Roster } from './roster.ts'
-import { Slices } from './slices.ts'
+import type { Passes } from './slices.ts'
 import { stateToSave } from './stored.ts'
 
 /** How long a change waits for others, in ms: what a crash may lose of reports. */
@@ -24,6 +24,7 @@ export class StateWriter {
   readonly #store: Pick<Store, 'saveAgentStates'>
   readonly #roster: Roster
   readonly #liveness: Liveness
+  readonly #passes: Passes
   readonly #clock: Clock
   readonly #logger: Logger
   #unsaved = new Set<AgentRecord>()
@@ -37,12 +38,14 @@ export class StateWriter {
     readonly store: Pick<Store, 'saveAgentStates'>
     readonly roster: Roster
     readonly liveness: Liveness
+    readonly passes: Passes
     readonly clock: Clock
     readonly logger: Logger
   }) {
     this.#store = options.store
     this.#roster = options.roster
     this.#liveness = options.liveness
+    this.#passes = options.passes
     this.#clock = options.clock
     this.#logger = options.logger
     this.#sweeper = setInterval(() => void this.sweep(), SWEEP_MS).unref()
@@ -65,12 +68,8 @@ export class StateWriter {
 
   /** Saves also those that were heard of since they were saved. */
   async sweep(): Promise<void> {
-    const slices = new Slices(this.#clock)
-    for (const record of this.#roster.all()) {
-      if (record.lastSeen !== record.savedSeen) this.#unsaved.add(record)
-      if (slices.due()) await slices.next()
-    }
-    await this.flush()
+    // One that was overtaken by the end has nothing left to do: that saves everything itself, and then the store is closed.
+    if (await this.#collect(() => this.#closed)) await this.flush()
   }
 
   /** Saves everything, and ends. */
@@ -80,7 +79,19 @@ export class StateWriter {
     clearTimeout(this.#timer)
     // A round under way began before the last changes: what it leaves is for the next.
     await this.#writing
-    await this.sweep()
+    await this.#collect(() => false)
+    await this.flush()
+  }
+
+  /** Finds those that were heard of since they were saved; false where it was called off between two turns. */
+  async #collect(isOver: () => boolean): Promise<boolean> {
+    const slices = await this.#passes.begin()
+    for (const record of this.#roster.all()) {
+      if (isOver()) return false
+      if (record.lastSeen !== record.savedSeen) this.#unsaved.add(record)
+      if (slices.due()) await slices.next()
+    }
+    return !isOver()
   }
 
   #schedule(ms: number): void {

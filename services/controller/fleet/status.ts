@@ -1,11 +1,12 @@
-import { type FleetStatus, fleetStates } from '#lib/contract/fleet.ts'
+import type { FleetStatus } from '#lib/contract/fleet-status.ts'
+import { fleetStates } from '#lib/contract/inventory.ts'
 import type { ConfigFeed } from '#lib/distribution/feed.ts'
 import type { Clock } from '#lib/runtime/clock.ts'
 import type { Convergence } from './convergence.ts'
 import type { Liveness } from './liveness.ts'
 import type { AgentRecord } from './record.ts'
 import type { Roster } from './roster.ts'
-import { Slices } from './slices.ts'
+import type { Passes } from './slices.ts'
 import { stateOf } from './view.ts'
 
 /** For how long a status is given again, in ms: many who look cost as much as one. */
@@ -31,12 +32,14 @@ export interface StatusParts {
   readonly roster: Roster
   readonly liveness: Liveness
   readonly convergence: Convergence
+  readonly passes: Passes
   readonly feed: Pick<ConfigFeed, 'current'>
   readonly clock: Clock
 }
 
 /** Counts the fleet in one pass, in slices. */
-async function count({ roster, liveness, convergence, feed, clock }: StatusParts): Promise<FleetStatus> {
+async function count({ roster, liveness, convergence, passes, feed }: StatusParts): Promise<FleetStatus> {
+  const slices = await passes.begin()
   const look = liveness.look()
   const { latest } = look
   const config = feed.current?.config
@@ -46,7 +49,6 @@ async function count({ roster, liveness, convergence, feed, clock }: StatusParts
   const missing: AgentRecord[] = []
   const longest = new TookLongest()
   let [total, online, reporting, applied] = [0, 0, 0, 0]
-  const slices = new Slices(clock)
   for (const record of roster.all()) {
     if (slices.due()) await slices.next()
     total++

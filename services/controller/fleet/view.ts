@@ -1,4 +1,4 @@
-import type { Agent, FleetState } from '#lib/contract/fleet.ts'
+import type { Agent, FleetState } from '#lib/contract/inventory.ts'
 import type { Clock } from '#lib/runtime/clock.ts'
 import type { Liveness, Look } from './liveness.ts'
 import type { AgentRecord } from './record.ts'

@@ -1,5 +1,5 @@
 import { createRoute } from '@hono/zod-openapi'
-import { AgentDeletedSchema, AgentSchema, AgentsPageSchema, AgentsQuerySchema } from '#lib/contract/fleet.ts'
+import { AgentDeletedSchema, AgentSchema, AgentsPageSchema, AgentsQuerySchema } from '#lib/contract/inventory.ts'
 import { agentNotFound, agentParam } from '#lib/distribution/routes/reports.ts'
 import { answer, errorAnswer, keyErrors } from '#lib/http/answers.ts'
 import { createRouter } from '#lib/http/app.ts'
@@ -17,6 +17,7 @@ const list = createRoute({
     200: answer(200, 'The agents that meet all filters.', AgentsPageSchema),
     400: errorAnswer('INVALID_REQUEST'),
     ...keyErrors,
+    503: errorAnswer('OVERLOADED'),
   },
 })
 
@@ -31,6 +32,7 @@ const one = createRoute({
     400: errorAnswer('INVALID_REQUEST'),
     ...keyErrors,
     404: errorAnswer('NOT_FOUND'),
+    503: errorAnswer('OVERLOADED'),
   },
 })
 
@@ -46,7 +48,7 @@ const remove = createRoute({
     400: errorAnswer('INVALID_REQUEST'),
     ...keyErrors,
     404: errorAnswer('NOT_FOUND'),
-    503: errorAnswer('STORE_UNAVAILABLE'),
+    503: errorAnswer('STORE_UNAVAILABLE', 'OVERLOADED'),
   },
 })
 

@@ -32,7 +32,7 @@ export function configRoutes(deps: ControllerDeps) {
       ...bodyErrors,
       ...keyErrors,
       412: errorAnswer('VERSION_CONFLICT'),
-      503: errorAnswer('STORE_UNAVAILABLE'),
+      503: errorAnswer('STORE_UNAVAILABLE', 'OVERLOADED'),
     },
   })
 

@@ -32,7 +32,7 @@ export function operatingRoutes(deps: ControllerDeps) {
           store: { ok: problem === undefined, engine: 'sqlite' },
           configs: { latest_version: deps.feed.current?.version ?? null },
           agents: await agents(),
-          watchers: { waiting: deps.feed.hub.watchers - deps.streams.open, streaming: deps.streams.open },
+          watchers: { waiting: Math.max(0, deps.feed.hub.watchers - deps.streams.open), streaming: deps.streams.open },
           admission: { ...deps.admission.figures },
         },
       }

@@ -1,6 +1,6 @@
 import { createRoute } from '@hono/zod-openapi'
-import { FleetStatusSchema } from '#lib/contract/fleet.ts'
-import { answer, keyErrors } from '#lib/http/answers.ts'
+import { FleetStatusSchema } from '#lib/contract/fleet-status.ts'
+import { answer, errorAnswer, keyErrors } from '#lib/http/answers.ts'
 import { createRouter } from '#lib/http/app.ts'
 import { ok } from '#lib/http/reply.ts'
 import type { ControllerDeps } from '../deps.ts'
@@ -10,7 +10,11 @@ const status = createRoute({
   path: '/status',
   tags: ['agents'],
   summary: 'The fleet at a glance, and how the last publish converges',
-  responses: { 200: answer(200, 'Counted at most a quarter of a second ago, and never before the last publish.', FleetStatusSchema), ...keyErrors },
+  responses: {
+    200: answer(200, 'Counted at most a quarter of a second ago, and never before the last publish.', FleetStatusSchema),
+    ...keyErrors,
+    503: errorAnswer('OVERLOADED'),
+  },
 })
 
 /** `GET /status` of the fleet. */

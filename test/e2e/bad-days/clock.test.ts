@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { expect, test, vi } from 'vitest'
-import { FleetStatusSchema } from '#lib/contract/fleet.ts'
+import { FleetStatusSchema } from '#lib/contract/fleet-status.ts'
 import { BadProxy } from '#test/_support/bad-proxy.ts'
 import { dataOf, requestInit } from '#test/_support/controller.ts'
 import { GoWorker, serveGo, versionsGiven } from '#test/_support/go-system.ts'

@@ -44,7 +44,8 @@ describe('importGoDatabase', () => {
       created_at: '2026-01-02T03:04:05.123Z',
     })
     expect(await store.byVersion(2)).toMatchObject({ poll_interval_seconds: 30, created_at: '2026-01-02T01:04:05.000Z' })
-    expect(await store.agent('agent-id')).toMatchObject({ hostname: 'web-01', port: 8081, registered_at: '2026-01-02T03:04:05.000Z' })
+    const registered = { agent_id: 'agent-id', hostname: 'web-01', port: 8081, registered_at: '2026-01-02T03:04:05.000Z' }
+    expect((await store.agents()).map(({ agent }) => agent)).toContainEqual(expect.objectContaining(registered))
     expect(await store.publish({ data: {}, poll_interval_seconds: 30 })).toMatchObject({ version: 4 })
   })
 

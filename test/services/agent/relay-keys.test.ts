@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test, vi } from 'vitest'
+import { errorBody } from '#lib/contract/envelope.ts'
 import { systemClock } from '#lib/runtime/clock.ts'
 import { errorOf, TEST_KEY } from '#test/_support/controller.ts'
 import { TestRelay } from '#test/_support/relay.ts'
@@ -13,6 +14,8 @@ class KeyedController {
   readonly keys = new Set([TEST_KEY])
   /** Answers all with it while it is set. */
   failing: number | undefined
+  /** Answers checks with it while it is set. */
+  answer: { readonly status: number; readonly body?: unknown; readonly headers?: Readonly<Record<string, string>> } | undefined
   /** Called for each check of a key that is not the relay's own; it may keep the check waiting. */
   onCheck: () => Promise<void> = async () => {}
   readonly checked: string[] = []
@@ -24,13 +27,18 @@ class KeyedController {
       this.checked.push(key)
       await this.onCheck()
     }
+    if (isCheck && this.answer) {
+      const { status, body, headers } = this.answer
+      return void response.writeHead(status, headers).end(typeof body === 'string' ? body : JSON.stringify(body))
+    }
     if (this.failing !== undefined) return sendJson(response, this.failing, { message: 'failing' })
-    if (!this.keys.has(key)) return sendJson(response, 403, { message: 'invalid API key' })
+    if (!this.keys.has(key)) return sendJson(response, 403, errorBody('r', 'FORBIDDEN', 'invalid API key'))
     if (request.path === '/register') return sendJson(response, 201, { data: { agent_id: 'a', poll_interval_seconds: 1, capabilities: ['stream'] } })
     // Held open: the relay follows, and asks for nothing more by itself.
     if (request.path === '/config/stream') return void response.writeHead(200, { 'Content-Type': 'text/event-stream' }).write(':\n\n')
     if (request.headers['if-none-match'] === '"1"') return void response.writeHead(304, { ETag: '"1"' }).end()
-    return sendJson(response, 200, { data: { id: 'one', version: 1, data: {}, poll_interval_seconds: 30 } }, { ETag: '"1"' })
+    const data = { id: 'one', version: 1, data: {}, poll_interval_seconds: 30 }
+    return sendJson(response, 200, { request_id: 'r', status: 200, success: true, message: 'success', data }, { ETag: '"1"' })
   }
 }
 
@@ -163,4 +171,66 @@ test('requests with one unknown key share a check, and a flood of keys is bounde
   const statuses = (await Promise.all(flood)).map(({ status }) => status)
   expect(statuses.filter((status) => status === 403)).toHaveLength(7)
   expect(statuses.filter((status) => status === 503)).toHaveLength(23)
+})
+
+describe('an answer to the check of a key', () => {
+  test.each([
+    ['a proxy’s 404', { status: 404, body: 'default backend - 404' }],
+    ['another service’s 404', { status: 404, body: { message: 'not found' } }],
+    ['our 404 for something else', { status: 404, body: { ...errorBody('r', 'NOT_FOUND', 'none'), error: { code: 'OTHER', message: 'none' } } }],
+    ['a proxy’s 200', { status: 200, body: '<h1>Welcome</h1>' }],
+    ['a proxy’s 403', { status: 403, body: 'Forbidden' }],
+    ['a 304 without an ETag', { status: 304 }],
+    ['a 304 for another version', { status: 304, headers: { ETag: '"2"' } }],
+  ])('%s opens to nobody, and shuts out nobody that is known', async (_what, answer) => {
+    const { controller, server, clock, relay, ask } = await keyed()
+    await using _server = server
+    await using _relay = relay
+    controller.keys.add('another')
+    expect(await ask('another')).toBe(200)
+    clock.ahead += 31_000
+    controller.answer = answer
+    await errorOf(await relay.fetch('/config', { key: 'unknown' }), 503, 'UPSTREAM_UNAVAILABLE')
+    expect(await ask('another')).toBe(200)
+  })
+
+  test.each([
+    ['that there is no config yet', { status: 404, body: errorBody('r', 'NOT_FOUND', 'no config available') }],
+    ['as a Go controller does', { status: 304, headers: { ETag: '1' } }],
+    ['by a weak ETag', { status: 304, headers: { ETag: 'W/"1"' } }],
+  ])('says yes %s', async (_how, answer) => {
+    const { controller, server, relay, ask } = await keyed()
+    await using _server = server
+    await using _relay = relay
+    controller.answer = answer
+    expect(await ask('another')).toBe(200)
+  })
+})
+
+test('no key without a verdict makes the relay take its controller for away, or keeps a revoked one alive', async () => {
+  const { controller, server, clock, relay, ask } = await keyed()
+  await using _server = server
+  await using _relay = relay
+  controller.keys.add('another')
+  expect(await ask('another')).toBe(200)
+  controller.keys.delete('another')
+  clock.ahead += 31_000
+  // Too long to be one: nobody is asked.
+  expect(await ask('k'.repeat(1025))).toBe(403)
+  expect(controller.checked).toEqual(['another'])
+  for (const status of [400, 413, 414, 431]) {
+    controller.answer = { status, body: errorBody('r', 'HEADERS_TOO_LARGE', 'too large') }
+    expect(await ask('odd'), String(status)).toBe(403)
+  }
+  controller.answer = { status: 429, body: 'slow down' }
+  await errorOf(await relay.fetch('/config', { key: 'odd' }), 503, 'UPSTREAM_UNAVAILABLE')
+  controller.answer = { status: 503, body: errorBody('r', 'OVERLOADED', 'busy'), headers: { 'Retry-After': '7' } }
+  const busy = await relay.fetch('/config', { key: 'odd' })
+  expect(busy.headers.get('Retry-After')).toBe('7')
+  await errorOf(busy, 503, 'OVERLOADED')
+  // None of these was a verdict, and none says that the controller is away.
+  controller.answer = undefined
+  controller.keys.add('odd')
+  expect(await ask('odd')).toBe(200)
+  expect(await ask('another')).toBe(403)
 })

@@ -2,6 +2,7 @@ import { describe, expect, test, vi } from 'vitest'
 import { RegisterResponseSchema } from '#lib/contract/agent.ts'
 import { type Batch, type BatchAccepted, BatchSchema, MAX_BATCH_AGENTS } from '#lib/contract/fleet.ts'
 import { agentIdOf } from '#lib/distribution/agent-id.ts'
+import { type Clock, systemClock } from '#lib/runtime/clock.ts'
 import { dataOf, TEST_KEY } from '#test/_support/controller.ts'
 import { TestRelay } from '#test/_support/relay.ts'
 import { type StubHandler, StubServer, sendJson } from '#test/_support/stub-server.ts'
@@ -56,9 +57,9 @@ class BatchController {
   }
 }
 
-async function open(controller = new BatchController()) {
+async function open(controller = new BatchController(), clock: Clock = systemClock) {
   const server = await StubServer.open(controller.handler)
-  const relay = await TestRelay.open({ controllerUrl: server.url })
+  const relay = await TestRelay.open({ controllerUrl: server.url, clock })
   await vi.waitFor(async () => expect(await relay.status()).toMatchObject({ held_version: 1, controller: { state: 'following' } }), soon)
   return { controller, server, relay }
 }
@@ -199,17 +200,21 @@ describe('what is not taken', () => {
     await vi.waitFor(() => expect(controller.batches).toHaveLength(length + 1), soon)
   })
 
-  test('one that stays unknown with its registration is left, until there is news of it', { timeout: 40_000 }, async () => {
-    const { controller, server, relay } = await open()
+  test('one that stays unknown with its registration is told of again in a while, and keeps nobody else', { timeout: 40_000 }, async () => {
+    const quick = { ...systemClock, monotonic: () => systemClock.monotonic() * 10, sleep: (ms: number, end?: AbortSignal) => systemClock.sleep(ms / 10, end) }
+    const { controller, server, relay } = await open(new BatchController(), quick)
     await using _server = server
     await using _relay = relay
     controller.never = idOf(1)
+    const tellings = () => controller.batches.filter(({ batch }) => batch.agents.some(({ agent_id }) => agent_id === idOf(1)))
     await (await register(relay, 1)).text()
-    for (const n of [2, 3, 4]) {
-      await (await register(relay, n)).text()
-      await vi.waitFor(() => expect(controller.told.some(({ agent_id }) => agent_id === idOf(n))).toBe(true), soon)
-    }
-    expect(controller.told.filter(({ agent_id }) => agent_id === idOf(1))).toHaveLength(1)
+    await vi.waitFor(() => expect(tellings()).toHaveLength(1), soon)
+    await (await register(relay, 2)).text()
+    await vi.waitFor(() => expect(controller.told.some(({ agent_id }) => agent_id === idOf(2))).toBe(true), soon)
+    await vi.waitFor(() => expect(tellings().length).toBeGreaterThan(1), soon)
+    const [first, second] = tellings()
+    expect((second?.at ?? 0) - (first?.at ?? 0)).toBeGreaterThan(990)
+    expect(second?.batch.agents).toMatchObject([{ agent_id: idOf(1), registration: follower(1) }])
   })
 
   test('and one whose registration nobody has begins anew: its next report is answered with 404', { timeout: 40_000 }, async () => {

@@ -3,8 +3,9 @@ import { describe, expect, test, vi } from 'vitest'
 import { z } from 'zod'
 import { RegisterResponseSchema } from '#lib/contract/agent.ts'
 import { ConfigSchema } from '#lib/contract/config.ts'
-import { AgentsPageSchema } from '#lib/contract/fleet.ts'
 import { HealthSchema } from '#lib/contract/health.ts'
+import { AgentsPageSchema } from '#lib/contract/inventory.ts'
+import { agentIdOf } from '#lib/distribution/agent-id.ts'
 import { TestAgent } from '#test/_support/agent.ts'
 import { dataOf, errorOf, TEST_KEY, TestController } from '#test/_support/controller.ts'
 import { readEvents } from '#test/_support/events.ts'
@@ -82,16 +83,23 @@ describe('a chain', () => {
     await using relay = await TestRelay.open({ controllerUrl: `http://127.0.0.1:${port}` })
     await holds(relay, null)
     const batch = vi.spyOn(controller.deps.fleet, 'batch')
-    for (const path of ['low', 'low,middle', 'low,middle,upper']) {
-      await dataOf(await relay.fetch('/register', { body: { ...goAgent, hostname: path }, headers: { 'X-Relay-Path': path } }), 201, RegisterResponseSchema)
+    for (const hostname of ['low', 'low-middle', 'low-middle-upper', 'agent-middle']) {
+      const body = { ...goAgent, hostname }
+      // A relay begins with itself; the registration of another agent begins with the relay that it follows.
+      const path = hostname
+        .replace('low', agentIdOf(body))
+        .replace('agent-', '')
+        .replaceAll(/-(?=middle|upper)/g, ',')
+      await dataOf(await relay.fetch('/register', { body, headers: { 'X-Relay-Path': path } }), 201, RegisterResponseSchema)
     }
     const told = () => batch.mock.calls.flatMap(([, { agents }]) => agents.map(({ registration, relay_id }) => [registration?.hostname, relay_id]))
-    await vi.waitFor(() => expect(new Map(told().map(([hostname, relayId]) => [hostname, relayId])).size).toBe(3), soon)
+    await vi.waitFor(() => expect(new Map(told().map(([hostname, relayId]) => [hostname, relayId])).size).toBe(4), soon)
     expect(told()).toEqual(
       expect.arrayContaining([
         ['low', undefined],
-        ['low,middle', 'middle'],
-        ['low,middle,upper', 'middle'],
+        ['low-middle', 'middle'],
+        ['low-middle-upper', 'middle'],
+        ['agent-middle', 'middle'],
       ]),
     )
   })

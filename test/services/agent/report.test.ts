@@ -174,6 +174,43 @@ test('a reason that is longer than a report may hold is cut', async () => {
   expect(ReportSchema.parse(sent[0]).error).toBe('x'.repeat(1000))
 })
 
+test('a controller that took the same state before another did, or that is asked anew meanwhile, is told it once more', async () => {
+  const sent: Report[] = []
+  let answer: () => void = () => {}
+  let held = Promise.resolve()
+  const link = {
+    report: (report: Report) => {
+      sent.push(report)
+      return held
+    },
+  }
+  const stopping = new AbortController()
+  const reporter = new Reporter({ link, registerAgain: () => {}, logger: silentLogger, clock: systemClock })
+  const running = reporter.run(stopping.signal)
+  const applied: Report = { version: 7, state: 'applied' }
+  reporter.connected(new Set(['report']))
+  reporter.report(applied)
+  await vi.waitFor(() => expect(reporter.status.state).toBe('applied'), soon)
+  // It was restored, and has another version 7: the worker is given that while the agent registers anew.
+  reporter.report({ version: 7, state: 'applying' })
+  reporter.connected(new Set(['report']))
+  held = new Promise((resolve) => {
+    answer = resolve
+  })
+  reporter.report(applied)
+  await vi.waitFor(() => expect(sent).toEqual([applied, applied]), soon)
+  // The same, with a report on its way to the controller of before.
+  reporter.connected(new Set(['report']))
+  reporter.report({ version: 7, state: 'applying' })
+  held = Promise.resolve()
+  answer()
+  await vi.waitFor(() => expect(reporter.status.state).toBe('applied'), soon)
+  reporter.report(applied)
+  await vi.waitFor(() => expect(sent).toEqual([applied, applied, applied]), soon)
+  stopping.abort()
+  await running
+})
+
 test('a Go controller is sent none', async () => {
   using folder = new TempFolder()
   const go = new GoController()

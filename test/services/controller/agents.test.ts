@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type Agent, AgentDeletedSchema } from '#lib/contract/fleet.ts'
+import { type Agent, AgentDeletedSchema } from '#lib/contract/inventory.ts'
 import { ConfigFeed } from '#lib/distribution/feed.ts'
 import { silentLogger } from '#lib/observe/logger.ts'
 import { createControllerClient } from '#services/controller/client.ts'
@@ -227,12 +227,23 @@ describe('DELETE /agents/:id', () => {
     await controller.request(`/agents/${id}`, { method: 'DELETE' })
     for await (const event of events) expect(event).not.toHaveProperty('event')
     await expect.poll(() => controller.deps.streams.open).toBe(1)
-    // Its long poll is still held: the registration finds it, and goes on with it.
+    // Its long poll is told why, and when to come back: a follower registers first.
+    const told = await waiting
+    expect(told.headers.get('Retry-After')).toBe('1')
+    expect((await errorOf(told, 503, 'NOT_READY')).error.message).toMatch(/this agent was deleted; register again/)
     expect(await register(controller, 'web-01')).toBe(id)
-    expect(await agentOf(controller, id)).toMatchObject({ online: true, via: 'wait', held_version: 1, state: 'registered' })
-    await controller.publish()
-    expect((await waiting).status).toBe(200)
+    expect(await agentOf(controller, id)).toMatchObject({ online: true, via: null, held_version: null, state: 'registered' })
     await other.return(undefined)
+  })
+
+  it('ends a long poll that waits for the first config, too', async () => {
+    await using controller = await TestController.open()
+    const id = await register(controller, 'web-01')
+    const waiting = poll(controller, id, 0, '?wait=30')
+    await expect.poll(() => controller.deps.feed.hub.watchers).toBe(1)
+    await controller.request(`/agents/${id}`, { method: 'DELETE' })
+    expect((await errorOf(await waiting, 503, 'NOT_READY')).error.message).toMatch(/register again/)
+    expect(controller.deps.feed.hub.watchers).toBe(0)
   })
 
   it('counts a stream that was opened before the registration', async () => {

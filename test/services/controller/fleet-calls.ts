@@ -1,16 +1,8 @@
 import type { z } from 'zod'
 import { RegisterResponseSchema } from '#lib/contract/agent.ts'
-import {
-  type Agent,
-  AgentSchema,
-  type AgentsPage,
-  AgentsPageSchema,
-  type Batch,
-  BatchAcceptedSchema,
-  type BatchSchema,
-  FleetStatusSchema,
-  type ReportState,
-} from '#lib/contract/fleet.ts'
+import { type Batch, BatchAcceptedSchema, type BatchSchema, type ReportState } from '#lib/contract/fleet.ts'
+import { FleetStatusSchema } from '#lib/contract/fleet-status.ts'
+import { type Agent, AgentSchema, type AgentsPage, AgentsPageSchema } from '#lib/contract/inventory.ts'
 import type { Store } from '#lib/store/port.ts'
 import type { ControllerDeps } from '#services/controller/deps.ts'
 import { dataOf, TestController } from '#test/_support/controller.ts'
@@ -101,7 +93,6 @@ export function forgetfulStore(clock: HeldClock): Store {
       const at = new Date(clock.now()).toISOString()
       return { ...agent, labels: agent.labels ?? {}, registered_at: at, updated_at: at }
     },
-    agent: nothing,
     agents: async () => [],
     saveAgentStates: nothing,
     deleteAgent: async () => true,

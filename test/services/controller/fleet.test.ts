@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { AgentSchema } from '#lib/contract/fleet.ts'
+import { AgentSchema } from '#lib/contract/inventory.ts'
 import { ConfigFeed } from '#lib/distribution/feed.ts'
 import { silentLogger } from '#lib/observe/logger.ts'
 import { migrationsFolder } from '#lib/runtime/paths.ts'

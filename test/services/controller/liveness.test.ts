@@ -53,6 +53,25 @@ describe('an agent that polls', () => {
     expect(await isOnline(controller, sleeper)).toBe(false)
   })
 
+  it('keeps to a longer interval only for as long as one who had that may, however often is published since', async () => {
+    const { controller, clock } = await withHeldClock()
+    await using _ = controller
+    await publishWith(controller, 3600)
+    const id = await register(controller, 'silent')
+    await poll(controller, id, 1)
+    for (const seconds of [600, 30]) await publishWith(controller, seconds)
+    for (let hour = 1; hour <= 3; hour++) {
+      expect(await isOnline(controller, id)).toBe(true)
+      clock.pass(3_600_000)
+      await publishWith(controller, 30)
+    }
+    expect(await isOnline(controller, id)).toBe(false)
+    const late = await register(controller, 'late')
+    await poll(controller, late, 1)
+    clock.pass(90_000)
+    expect(await isOnline(controller, late)).toBe(false)
+  })
+
   it('is shown with the wall clock, and judged by the other: a step of the wall clock takes nobody offline', async () => {
     const { controller, clock } = await withHeldClock()
     await using _ = controller
@@ -221,11 +240,72 @@ describe('an agent below a relay', () => {
     expect(await agentOf(controller, id)).toMatchObject({ relay_id: relay, via: 'stream' })
     await register(controller, 'web-01')
     expect(await agentOf(controller, id)).not.toHaveProperty('relay_id')
-    // While its connection is held here, it is not there.
+    // While its connection is held here, what its relay knew before that is the past.
+    clock.pass(10_000)
     const stream = await controller.request('/config/stream', { headers: { 'X-Agent-Id': id } })
-    await tell({ connected: true })
+    await tell({ connected: true, age_ms: 1 })
+    await tell({ connected: false })
     expect(await agentOf(controller, id)).not.toHaveProperty('relay_id')
     await stream.body?.cancel()
+  })
+
+  it('is there where its relay holds it, though a connection that it had here is half open', async () => {
+    const { controller, clock, relay, id, tell } = await below()
+    await using _ = controller
+    const relays = controller.deps.fleet.attach({ agentId: relay, heldVersion: 0, via: 'stream' })
+    const detach = controller.deps.fleet.attach({ agentId: id, heldVersion: 0, via: 'stream' })
+    clock.pass(1000)
+    await tell({ connected: true })
+    clock.pass(30_000)
+    detach()
+    clock.pass(100_000)
+    expect(await agentOf(controller, id)).toMatchObject({ online: true, relay_id: relay })
+    relays()
+  })
+
+  it('stays online below a relay that moved, whatever the relay that this one has left still says of it', async () => {
+    const { controller, clock, relay: old, id } = await below()
+    await using _ = controller
+    const moved = await register(controller, 'moved')
+    const stale = { [old]: 'first', [moved]: 'r1' }
+    await batch(controller, old, { sessions: stale, agents: [item(id, { connected: true, relay_id: moved }), item(moved, { connected: true })] })
+    // It starts anew, and follows the controller itself.
+    controller.deps.fleet.attach({ agentId: moved, heldVersion: 0, via: 'stream' })
+    await batch(controller, moved, { sessions: { [moved]: 'r2' }, agents: [item(id, { connected: true })] })
+    await batch(controller, old, { sessions: stale, agents: [] })
+    await batch(controller, moved, { sessions: { [moved]: 'r2' }, agents: [] })
+    clock.pass(3_600_000)
+    expect(await agentOf(controller, id)).toMatchObject({ online: true, relay_id: moved })
+    // Nor can any other sender end its session.
+    await batch(controller, 'stranger', { sessions: { [moved]: 'x' }, agents: [] })
+    await controller.request('/agents/reports', { body: { sessions: { [moved]: 'x' }, agents: [] } })
+    clock.pass(3_600_000)
+    expect(await isOnline(controller, id)).toBe(true)
+  })
+
+  it('stays online where its relay was deleted, registers again, and goes on in the same session', async () => {
+    const { controller, clock, relay, id } = await below()
+    await using _ = controller
+    await controller.request(`/agents/${relay}`, { method: 'DELETE' })
+    await register(controller, 'relay')
+    clock.pass(3_600_000)
+    await batch(controller, relay, { sessions: { [relay]: 'first' }, agents: [] })
+    expect(await isOnline(controller, id)).toBe(true)
+    await batch(controller, relay, { sessions: { [relay]: 'second' }, agents: [] })
+    clock.pass(90_000)
+    await poll(controller, relay)
+    expect(await isOnline(controller, id)).toBe(false)
+  })
+
+  it('may be a relay itself, which heads the path of its own registration and stays where it is held', async () => {
+    const { controller, clock, relay, id } = await below()
+    await using _ = controller
+    await register(controller, 'web-01', {}, { 'X-Relay-Path': `${id},${relay}` })
+    clock.pass(3_600_000)
+    await poll(controller, relay)
+    expect(await agentOf(controller, id)).toMatchObject({ online: true, relay_id: relay })
+    await register(controller, 'web-01', {}, { 'X-Relay-Path': id })
+    expect(await agentOf(controller, id)).not.toHaveProperty('relay_id')
   })
 
   it('stays where it is held, whatever the relay that it left still has to say', async () => {
@@ -261,6 +341,11 @@ describe('an agent below a relay', () => {
         item('leaf', { ...down, relay_id: low, registration: registration('leaf') }),
       ],
     })
+    expect(await idsOf(controller, 'online=false')).toEqual([])
+    // The session came together with the first word of where its relay is: naming it again ends nothing.
+    await batch(controller, top, { sessions: { [middle]: 'm' }, agents: [] })
+    clock.pass(3_600_000)
+    await poll(controller, top)
     expect(await idsOf(controller, 'online=false')).toEqual([])
     await batch(controller, top, { sessions: { [middle]: 'later' }, agents: [] })
     clock.pass(90_000)

@@ -132,3 +132,14 @@ describe('every answer', () => {
     await errorOf(answer, status, status === 405 ? 'METHOD_NOT_ALLOWED' : 'NOT_FOUND')
   })
 })
+
+describe('HEAD /config/stream', () => {
+  it('is refused over a socket: a stream has no end that a HEAD could wait for', async () => {
+    await using controller = await TestController.open()
+    await controller.publish()
+    const server = await controller.listen()
+    const answer = await server.fetch('/config/stream', { method: 'HEAD' })
+    expect([answer.status, answer.headers.get('Allow')]).toEqual([405, 'GET'])
+    expect([controller.deps.streams.open, controller.deps.feed.hub.watchers]).toEqual([0, 0])
+  })
+})

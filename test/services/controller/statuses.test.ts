@@ -3,8 +3,10 @@ import type { z } from 'zod'
 import { RegisterResponseSchema } from '#lib/contract/agent.ts'
 import { ConfigSchema } from '#lib/contract/config.ts'
 import type { ErrorCode } from '#lib/contract/errors.ts'
-import { AgentDeletedSchema, AgentSchema, AgentsPageSchema, BatchAcceptedSchema, FleetStatusSchema, ReportAcceptedSchema } from '#lib/contract/fleet.ts'
+import { BatchAcceptedSchema, ReportAcceptedSchema } from '#lib/contract/fleet.ts'
+import { FleetStatusSchema } from '#lib/contract/fleet-status.ts'
 import { HealthSchema, ReadySchema } from '#lib/contract/health.ts'
+import { AgentDeletedSchema, AgentSchema, AgentsPageSchema } from '#lib/contract/inventory.ts'
 import { ApiError } from '#lib/http/errors.ts'
 import { type Store, StoreUnavailableError } from '#lib/store/port.ts'
 import { checkError, dataOf, errorOf, TestController, type TestRequest } from '#test/_support/controller.ts'
@@ -23,7 +25,6 @@ const awayStore: Store = (() => {
     latest: async () => undefined,
     byVersion: away,
     registerAgent: away,
-    agent: away,
     agents: async () => [
       {
         agent: { agent_id: 'known', ...agent, labels: {}, registered_at: '2026-01-02T03:04:05.000Z', updated_at: '2026-01-02T03:04:05.000Z' },
@@ -80,8 +81,8 @@ const item = { agent_id: 'nobody', held_version: null, via: null, age_ms: 0 }
 /** An operation on the one agent of the store that is away: what is in memory goes on without it. */
 const onKnown = (operation: string, tail = '') => ({ operation, path: `/agents/known${tail}`, open: { overrides: { store: awayStore } } })
 const known = ({ deps }: TestController) => deps.fleet.register('known', agent, [])
-const overloaded = ({ deps }: TestController) =>
-  vi.spyOn(deps.fleet, 'report').mockRejectedValue(new ApiError('OVERLOADED', 'Cannot take the request now', { headers: { 'Retry-After': '1' } }))
+const refused = () => new ApiError('OVERLOADED', 'Cannot take the request now', { headers: { 'Retry-After': '1' } })
+const overloaded = ({ deps }: TestController) => vi.spyOn(deps.fleet, 'report').mockRejectedValue(refused())
 
 const cases: readonly Case[] = [
   { operation: 'get /health', status: 200, request: { key: null }, body: HealthSchema },
@@ -126,11 +127,21 @@ const cases: readonly Case[] = [
     body: 'INVALID_REQUEST' as const,
     name: query.slice(0, 20),
   })),
+  { operation: 'get /agents', status: 503, before: ({ deps }) => vi.spyOn(deps.fleet, 'page').mockRejectedValue(refused()), body: 'OVERLOADED' },
   ...keyCases('get /agents', {}),
 
   { ...onKnown('get /agents/{id}'), status: 200, body: AgentSchema },
   { operation: 'get /agents/{id}', status: 400, path: `/agents/${'x'.repeat(201)}`, body: 'INVALID_REQUEST' },
   { operation: 'get /agents/{id}', status: 404, path: '/agents/nobody', body: 'NOT_FOUND' },
+  {
+    ...onKnown('get /agents/{id}'),
+    status: 503,
+    before: ({ deps }) =>
+      vi.spyOn(deps.fleet, 'agent').mockImplementation(() => {
+        throw refused()
+      }),
+    body: 'OVERLOADED',
+  },
   ...keyCases('get /agents/{id}', {}),
 
   { ...onKnown('delete /agents/{id}'), status: 200, request: { method: 'DELETE' }, before: known, body: AgentDeletedSchema, open: {} },
@@ -140,6 +151,7 @@ const cases: readonly Case[] = [
   ...keyCases('delete /agents/{id}', { method: 'DELETE' }),
 
   { operation: 'get /status', status: 200, body: FleetStatusSchema },
+  { operation: 'get /status', status: 503, before: ({ deps }) => vi.spyOn(deps.fleet, 'status').mockRejectedValue(refused()), body: 'OVERLOADED' },
   ...keyCases('get /status', {}),
 
   { operation: 'post /config', status: 201, request: { body: config }, body: ConfigSchema },

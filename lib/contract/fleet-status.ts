@@ -1,0 +1,54 @@
+import { z } from 'zod'
+import { AgentIdSchema } from './fleet.ts'
+import { fleetStates } from './inventory.ts'
+
+const slowAgent = z.object({
+  agent_id: AgentIdSchema,
+  hostname: z.string(),
+  state: z.enum(fleetStates),
+  applied_version: z.number().int().nullable(),
+  took_ms: z.number().int().optional().meta({ description: 'From the publish to its report that it applied it; absent while it has not.' }),
+})
+
+/** `GET /status` of the controller: the fleet at a glance. */
+export const FleetStatusSchema = z
+  .object({
+    latest_version: z.number().int().nullable(),
+    agents: z.object({
+      total: z.number().int(),
+      online: z.number().int(),
+      by_state: z.record(z.string(), z.number().int()).meta({ description: 'Online agents by state, and `offline`.' }),
+      by_version: z
+        .record(z.string(), z.number().int())
+        .meta({ description: 'Online agents by the version their worker runs; `none` where they never said so.' }),
+    }),
+    converged_ratio: z.number().nullable().meta({
+      description:
+        'Of the online agents that report (those that did, or that say who they are when they read, as Go agents do not), how many have applied the latest version, 0 to 1; null where there are none.',
+    }),
+    slowest: z
+      .array(slowAgent)
+      .meta({ description: 'Up to ten online agents: first those that have not applied the latest version, then those that took longest.' }),
+    last_publish: z
+      .object({
+        version: z.number().int(),
+        at: z.iso.datetime(),
+        converged_in_ms: z
+          .number()
+          .int()
+          .optional()
+          .meta({ description: 'Until the last online agent that reports had applied it; absent until then, and after a restart of the controller.' }),
+      })
+      .nullable(),
+  })
+  .meta({
+    id: 'FleetStatus',
+    example: {
+      latest_version: 7,
+      agents: { total: 3, online: 2, by_state: { applied: 1, failed: 1, offline: 1 }, by_version: { 6: 1, 7: 1 } },
+      converged_ratio: 0.5,
+      slowest: [{ agent_id: '9a1f6c0e-5d0f-5f5b-8a51-7b1f2f0a9c55', hostname: 'web-01', state: 'failed', applied_version: 6 }],
+      last_publish: { version: 7, at: '2026-11-24T09:00:00.000Z' },
+    },
+  })
+export type FleetStatus = z.infer<typeof FleetStatusSchema>

@@ -1,0 +1,114 @@
+import { expect, test } from 'vitest'
+import type { BatchedAgent } from '#lib/contract/fleet.ts'
+import { Roster } from '#services/agent/relay/roster.ts'
+
+const HOUR = 3_600_000
+const registration = { hostname: 'a', ip_address: '10.0.0.1', port: 1 }
+const item = (agent_id: string, more: Partial<BatchedAgent> = {}): BatchedAgent => ({
+  agent_id,
+  held_version: 1,
+  via: 'stream',
+  age_ms: 0,
+  connected: true,
+  registration,
+  ...more,
+})
+
+function opened(maxFollowers?: number) {
+  const clock = { at: 0, monotonic: () => clock.at, uuid: () => 'its-own' }
+  const woken = { times: 0 }
+  const onNews = () => void woken.times++
+  const roster = new Roster({ ownId: 'M', intervalMs: () => 30_000, onNews, clock, ...(maxFollowers === undefined ? {} : { maxFollowers }) })
+  const take = (maxAgents = 1000) => roster.take({ maxAgents, maxBytes: 1_000_000 })
+  const attach = (agentId: string) => roster.attach({ agentId, heldVersion: 1, via: 'stream' })
+  return { clock, roster, take, attach, woken }
+}
+
+test('a batch speaks for the relays that are connected below and told of, not for one that has moved away', () => {
+  const { clock, roster, take, attach } = opened()
+  roster.register('R', registration)
+  const leave = attach('R')
+  roster.batch('R', { sessions: { R: 'r1' }, agents: [item('A')] })
+  expect(take()).toMatchObject({ sessions: { M: 'its-own', R: 'r1' }, agents: [{ agent_id: 'R' }, { agent_id: 'A', relay_id: 'R' }] })
+  leave()
+  clock.at += 2001
+  roster.settle()
+  const { sessions, agents } = take()
+  expect(sessions).toEqual({ M: 'its-own' })
+  expect(agents).toMatchObject([{ agent_id: 'R', connected: false }])
+  roster.register('B', registration)
+  expect(take().sessions).toEqual({ M: 'its-own' })
+  attach('R')
+  expect(take().sessions).toEqual({ M: 'its-own', R: 'r1' })
+  // Of R itself the controller hears with the second batch only.
+  const later = opened()
+  later.roster.register('B', registration)
+  later.attach('R')
+  later.roster.batch('R', { sessions: { R: 'r1' }, agents: [] })
+  const told = [later.take(1), later.take(1)].map(({ sessions, agents }) => ({ sessions, ids: agents.map(({ agent_id }) => agent_id) }))
+  expect(told).toEqual([
+    { sessions: { M: 'its-own' }, ids: ['B'] },
+    { sessions: { M: 'its-own', R: 'r1' }, ids: ['R'] },
+  ])
+})
+
+test('a registration that was not kept above is news again after ten seconds, not before', () => {
+  const { clock, roster, take } = opened()
+  roster.register('A', registration)
+  roster.report('A', { version: 1, state: 'applied' })
+  for (let n = 0; n < 3; n++) {
+    const [agent] = take().agents
+    if (agent) roster.unknown(agent)
+    expect(agent).toMatchObject({ agent_id: 'A', registration, report: { version: 1, state: 'applied' } })
+    clock.at += 9999
+    roster.settle()
+    expect(roster.figures.unsent).toBe(0)
+    expect(roster.dueInMs()).toBe(1)
+    clock.at += 1
+    roster.settle()
+    expect(roster.figures.unsent).toBe(1)
+  }
+})
+
+test('a full relay says so: a registration is refused, and in a batch the agent is unknown', () => {
+  const { roster } = opened(1)
+  roster.register('A', registration)
+  expect(() => roster.register('B', registration)).toThrow(expect.objectContaining({ code: 'OVERLOADED', headers: { 'Retry-After': '60' } }))
+  roster.register('A', { ...registration, port: 2 })
+  expect(roster.batch('R', { agents: [item('A'), item('C')] })).toEqual({ accepted: 1, unknown: ['C'] })
+})
+
+test('each connected agent is told of again about once an hour, spread over it, and no other is', () => {
+  const { clock, roster, take, attach } = opened()
+  const ids = Array.from({ length: 120 }, (_, n) => `agent-${n}`)
+  for (const id of ids) attach(id)
+  roster.register('silent', registration)
+  roster.batch('R', { agents: [item('below')] })
+  expect(take().agents).toHaveLength(122)
+  const told: string[] = []
+  for (let minute = 1; minute < 120; minute++) {
+    clock.at += 60_000
+    roster.settle()
+    const { agents } = take()
+    expect(agents.length).toBeLessThanOrEqual(minute < 60 ? 0 : 3)
+    told.push(...agents.map(({ agent_id }) => agent_id))
+  }
+  expect(clock.at).toBeLessThan(2 * HOUR)
+  expect(told.toSorted()).toEqual(ids.toSorted())
+})
+
+test('ends of long polls wake once, and are looked at in their order', () => {
+  const { clock, roster, take, attach, woken } = opened()
+  const [first, second] = [attach('A'), attach('B')]
+  take()
+  woken.times = 0
+  first()
+  clock.at += 500
+  second()
+  expect(woken.times).toBe(1)
+  expect(roster.dueInMs()).toBe(1500)
+  clock.at += 1500
+  roster.settle()
+  expect(take().agents).toMatchObject([{ agent_id: 'A', connected: false }])
+  expect(roster.dueInMs()).toBe(500)
+})
