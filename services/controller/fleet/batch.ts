@@ -1,5 +1,5 @@
 import type { BatchedAgent } from '#lib/contract/fleet.ts'
-import type { AgentRecord } from './record.ts'
+import { type AgentRecord, MAX_AGE_MS } from './record.ts'
 import type { RelaySessions } from './relay-sessions.ts'
 
 /**
@@ -17,7 +17,7 @@ export function placeBelow(
   isNew: boolean,
   now: number,
 ): boolean {
-  const heardAt = now - item.age_ms
+  const heardAt = now - Math.min(item.age_ms, MAX_AGE_MS)
   const before = { relayId: record.relayId, session: record.session, held: record.heldVersion, seen: record.lastSeen }
   if (isNew) record.lastSeen = heardAt
   else record.heardAt(heardAt)

@@ -1,4 +1,5 @@
 import type { RegisterRequest } from '#lib/contract/agent.ts'
+import type { Logger } from '#lib/observe/logger.ts'
 import type { Clock } from '#lib/runtime/clock.ts'
 import type { Store } from '#lib/store/port.ts'
 import { storeAnswers } from '../store-errors.ts'
@@ -18,17 +19,20 @@ export class Enrolment {
   readonly #roster: Roster
   readonly #presence: FleetPresence
   readonly #clock: Pick<Clock, 'monotonic'>
+  readonly #logger: Logger
 
   constructor(options: {
     readonly store: Pick<Store, 'registerAgent'>
     readonly roster: Roster
     readonly presence: FleetPresence
     readonly clock: Pick<Clock, 'monotonic'>
+    readonly logger: Logger
   }) {
     this.#store = options.store
     this.#roster = options.roster
     this.#presence = options.presence
     this.#clock = options.clock
+    this.#logger = options.logger
   }
 
   /**
@@ -39,6 +43,7 @@ export class Enrolment {
   async take(agentId: string, request: RegisterRequest): Promise<Enrolled> {
     const known = this.#roster.get(agentId)
     if (known && isRegisteredAs(known.registration, request)) return { record: known, news: undefined }
+    if (known && known.connections > 0) this.#warnOfTwins(known, request)
     const stored = await storeAnswers('register the agent', () => this.#store.registerAgent({ agent_id: agentId, ...request }))
     // Another request may have registered or deleted it meanwhile.
     const there = this.#roster.get(agentId)
@@ -50,5 +55,16 @@ export class Enrolment {
     this.#presence.arrived(record)
     this.#roster.add(record)
     return { record, news: 'registered' }
+  }
+
+  /** Two hosts that were given one id are one agent to whoever looks at the fleet: said where it shows. */
+  #warnOfTwins({ id, registration }: AgentRecord, { hostname, ip_address }: RegisterRequest): void {
+    if (registration.hostname === hostname && registration.ip_address === ip_address) return
+    this.#logger.warn('http', 'an agent registered from elsewhere while its connection is held: where both hosts live, one DATA_DIR was copied', {
+      agent_id: id,
+      hostname,
+      ip_address,
+      held_by: { hostname: registration.hostname, ip_address: registration.ip_address },
+    })
   }
 }

@@ -5,6 +5,9 @@ import type { Roster } from './roster.ts'
 import type { StateWriter } from './state-writer.ts'
 import { Strangers } from './strangers.ts'
 
+/** Whether a relay said that it holds a connection of an agent, and has not started anew since. */
+const isHeldByRelay = ({ session }: AgentRecord): boolean => session !== undefined && session.endedAt === undefined
+
 /** What the reading routes tell of agents: a look into a map and a few fields, since whole fleets ask. */
 export class FleetPresence implements Presence {
   readonly #roster: Pick<Roster, 'get'>
@@ -29,6 +32,8 @@ export class FleetPresence implements Presence {
     if (record === undefined) this.#strangers.add(agentId, { connections: 1, drops: drop ? [drop] : [], via, heldVersion: heldVersion || null })
     else {
       this.#heard(record, sign)
+      // One whose connection is held here follows no relay.
+      if (record.relayId !== undefined) this.move(record, undefined)
       record.via = via
       record.connections++
       if (drop) record.drops = [...record.drops, drop]
@@ -54,12 +59,17 @@ export class FleetPresence implements Presence {
     this.#writer.changed(record)
   }
 
-  /** An agent itself has asked here: it follows no relay. */
+  /**
+   * Somebody has asked in an agent's name. That an agent is here and below no relay does not follow where a relay holds
+   * its connection: a plain read may be anybody's, to see what it would get.
+   */
   #heard(record: AgentRecord, { heldVersion, via }: Sign): void {
     record.lastSeen = this.#clock.monotonic()
     // A plain read beside a held connection does not say that it follows by polling.
-    if (record.connections === 0) record.via = via
-    if (record.relayId !== undefined) this.move(record, undefined)
+    if (record.connections === 0 && !isHeldByRelay(record)) {
+      record.via = via
+      if (record.relayId !== undefined) this.move(record, undefined)
+    }
     // 0 is what agents say before their first config.
     const held = heldVersion === 0 ? null : heldVersion
     if (held === undefined || held === record.heldVersion) return

@@ -3,6 +3,9 @@ import type { Report } from '#lib/contract/fleet.ts'
 import type { NewAgent } from '#lib/store/port.ts'
 import type { RelaySession } from './relay-sessions.ts'
 
+/** How long ago an agent can have been heard of, in ms: ten years. Beyond that it is a broken clock, and no date. */
+export const MAX_AGE_MS = 10 * 365 * 86_400_000
+
 /** What an agent said of itself when it registered. */
 export interface Registration {
   readonly hostname: string
@@ -56,6 +59,8 @@ export class AgentRecord {
   lastSeen: number
   /** The `lastSeen` that is saved. */
   savedSeen: number | undefined
+  /** The open session that is saved of it. */
+  savedSession: RelaySession | undefined
   /** How many of its connections are held here. */
   connections = 0
   /** What ends those of its connections that can be ended from here. */

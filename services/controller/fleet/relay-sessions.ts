@@ -2,9 +2,14 @@
 export interface RelaySession {
   readonly relayId: string
   readonly id: string
-  /** When the relay was found to have started anew, monotonic ms. */
+  /** When the relay was found to have started anew, monotonic ms; {@link LONG_OVER} where that was before this start. */
   endedAt: number | undefined
+  /** Whether the relay was heard of in it; not so one that was only loaded. */
+  confirmed: boolean
 }
+
+/** The end of a session that was over when this controller started: those it held were last alive when that was saved. */
+const LONG_OVER = Number.NEGATIVE_INFINITY
 
 /** Of how many relays that are not registered the sessions are kept: of those that are about to be, and no more. */
 const MAX_STRANGERS = 1000
@@ -30,11 +35,11 @@ export class RelaySessions {
     return this.#open.size
   }
 
-  /** The session of a relay by this id: the same one for as long as it is open. */
+  /** The session of a relay by this id, as it was stored: the same one for as long as it is open. */
   at(relayId: string, id: string): RelaySession {
     const sessions = this.#open.get(relayId) ?? new Map<string, RelaySession>()
     this.#open.set(relayId, sessions)
-    const session = sessions.get(id) ?? { relayId, id, endedAt: undefined }
+    const session = sessions.get(id) ?? { relayId, id, endedAt: undefined, confirmed: false }
     sessions.set(id, session)
     return session
   }
@@ -45,6 +50,7 @@ export class RelaySessions {
    */
   current(relayId: string, now: number): RelaySession {
     const last = [...(this.#open.get(relayId)?.values() ?? [])].at(-1) ?? this.at(relayId, '')
+    last.confirmed = true
     this.#bound(relayId, now)
     return last
   }
@@ -55,7 +61,7 @@ export class RelaySessions {
    */
   enter(relayId: string, id: string, now: number): void {
     for (const session of this.#open.get(relayId)?.values() ?? []) if (session.id !== id) this.#end(session, now)
-    this.at(relayId, id)
+    this.at(relayId, id).confirmed = true
     this.#bound(relayId, now)
   }
 
@@ -78,12 +84,12 @@ export class RelaySessions {
     this.#strangers.delete(oldest)
     // It may have registered since.
     if (this.#isKnown(oldest)) return
-    for (const session of this.#open.get(oldest)?.values() ?? []) session.endedAt = now
+    for (const session of this.#open.get(oldest)?.values() ?? []) session.endedAt = session.confirmed ? now : LONG_OVER
     this.#open.delete(oldest)
   }
 
   #end(session: RelaySession, now: number): void {
-    session.endedAt = now
+    session.endedAt = session.confirmed ? now : LONG_OVER
     this.#open.get(session.relayId)?.delete(session.id)
   }
 }

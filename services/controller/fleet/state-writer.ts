@@ -16,6 +16,14 @@ const RETRY_MS = 5000
 /** Agents a transaction: a few ms of the event loop, which then turns. */
 const BATCH = 250
 
+/** Whether what is saved of an agent no longer holds: it was heard of since, or its relay has started anew. */
+const isStale = ({ lastSeen, savedSeen, savedSession }: AgentRecord): boolean => lastSeen !== savedSeen || savedSession?.endedAt !== undefined
+
+function markSaved(record: AgentRecord): void {
+  record.savedSeen = record.lastSeen
+  record.savedSession = record.session?.endedAt === undefined ? record.session : undefined
+}
+
 /**
  * Saves what changes about agents, behind the requests that change it: reports within about a second, when an agent
  * was last seen about once a minute. What the disk refuses stays to be saved.
@@ -88,7 +96,7 @@ export class StateWriter {
     const slices = await this.#passes.begin()
     for (const record of this.#roster.all()) {
       if (isOver()) return false
-      if (record.lastSeen !== record.savedSeen) this.#unsaved.add(record)
+      if (isStale(record)) this.#unsaved.add(record)
       if (slices.due()) await slices.next()
     }
     return !isOver()
@@ -110,7 +118,7 @@ export class StateWriter {
       // One that was deleted meanwhile has nothing to save, least of all over another that has registered under its id.
       const batch = round.slice(start, start + BATCH).filter((record) => this.#roster.get(record.id) === record)
       if (batch.length === 0) continue
-      for (const record of batch) record.savedSeen = record.lastSeen
+      for (const record of batch) markSaved(record)
       try {
         await this.#store.saveAgentStates(batch.map((record) => stateToSave(record, this.#liveness, this.#clock)))
       } catch (error) {

@@ -1,13 +1,13 @@
 import type { Clock } from '#lib/runtime/clock.ts'
 import type { AgentState, InventoryEntry } from '#lib/store/port.ts'
 import type { Liveness } from './liveness.ts'
-import { AgentRecord, registrationOf } from './record.ts'
+import { AgentRecord, MAX_AGE_MS, registrationOf } from './record.ts'
 import type { RelaySessions } from './relay-sessions.ts'
 
-/** An agent as it was stored. Its last seen is put onto this start's monotonic clock, and is never in the future. */
+/** An agent as it was stored. Its last seen is put onto this start's monotonic clock, is never in the future and is a date. */
 export function recordOf({ agent, state }: InventoryEntry, sessions: RelaySessions, clock: Pick<Clock, 'now' | 'monotonic'>): AgentRecord {
   const seenAt = state?.last_seen_at ?? Date.parse(agent.updated_at)
-  const lastSeen = clock.monotonic() - Math.max(0, clock.now() - seenAt)
+  const lastSeen = clock.monotonic() - Math.min(Math.max(0, clock.now() - seenAt), MAX_AGE_MS)
   const record = new AgentRecord(agent.agent_id, registrationOf(agent), Date.parse(agent.registered_at), lastSeen)
   if (state === undefined) return record
   record.savedSeen = lastSeen
@@ -16,7 +16,7 @@ export function recordOf({ agent, state }: InventoryEntry, sessions: RelaySessio
   record.appliedVersion = state.applied_version
   record.report = state.report ?? undefined
   record.relayId = state.relay_id ?? undefined
-  if (state.relay_id !== null && state.relay_session !== null) record.session = sessions.at(state.relay_id, state.relay_session)
+  if (state.relay_id !== null && state.relay_session !== null) record.session = record.savedSession = sessions.at(state.relay_id, state.relay_session)
   return record
 }
 

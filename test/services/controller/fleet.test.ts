@@ -30,7 +30,7 @@ class FleetOnDisk implements AsyncDisposable {
     const file = openSqliteStore({ path: this.#folder.file('c.db'), migrations: migrationsFolder(), clock: this.clock })
     const { store, writes } = counting(wrap(file))
     const note = (_part: string, message: string) => void this.logged.push(message)
-    const logger = { ...silentLogger, error: note, info: note }
+    const logger = { ...silentLogger, error: note, warn: note, info: note }
     const fleet = await Fleet.open({ store, feed: new ConfigFeed(undefined), clock: this.clock, logger })
     this.#opened = { fleet, store: file, writes }
     return fleet
@@ -115,6 +115,23 @@ describe('a report that was made before', () => {
   })
 })
 
+describe('two hosts with one id', () => {
+  it('are told apart in the log: one that registers from elsewhere while a connection is held is a copy', async () => {
+    await using disk = new FleetOnDisk()
+    const fleet = await disk.open()
+    const twins = () => disk.logged.filter((message) => message.includes('DATA_DIR was copied')).length
+    await fleet.register('a', registration('one'), [])
+    const leave = fleet.attach({ agentId: 'a', heldVersion: 1, via: 'stream' })
+    await fleet.register('a', { ...registration('one'), port: 9 }, [])
+    expect(twins()).toBe(0)
+    await fleet.register('a', registration('two'), [])
+    expect(twins()).toBe(1)
+    leave()
+    await fleet.register('a', registration('three'), [])
+    expect(twins()).toBe(1)
+  })
+})
+
 describe('what is known of an agent that was deleted', () => {
   it('is not saved over another that has registered under its id', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] })
@@ -159,6 +176,41 @@ describe('a fleet that is opened again', () => {
     after.seen({ agentId: 'relay', heldVersion: 1, via: 'poll' })
     expect(after.agent('below')?.online).toBe(false)
     expect(await after.report('below', applied)).toBe(true)
+  })
+
+  it('does not take the dead below a relay that had started anew for alive', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] })
+    await using disk = new FleetOnDisk()
+    const before = await disk.open()
+    await before.register('relay', registration('relay'), [])
+    const held = ['dead', 'back'].map((id) => item(id, { connected: true, registration: registration(id) }))
+    await before.batch('relay', { sessions: { relay: 's1' }, agents: held })
+    await vi.advanceTimersByTimeAsync(1000)
+    // The relay starts anew, and one of the two never comes back.
+    disk.clock.pass(600_000)
+    const end = disk.clock.wall
+    await before.batch('relay', { sessions: { relay: 's2' }, agents: [item('back', { connected: true })] })
+    disk.clock.pass(600_000)
+    const { agents } = await before.page({})
+    expect(agents.find((agent) => agent.agent_id === 'dead')).toMatchObject({ online: false, last_seen_at: new Date(end).toISOString() })
+
+    const after = await disk.open()
+    after.seen({ agentId: 'relay', heldVersion: 1, via: 'poll' })
+    expect([after.agent('dead')?.online, after.agent('back')?.online]).toEqual([false, true])
+    expect(after.agent('dead')?.last_seen_at).toBe(new Date(end).toISOString())
+  })
+
+  it('lets a relay that started anew meanwhile end what was said of connections as of when that was saved', async () => {
+    await using disk = new FleetOnDisk()
+    const before = await disk.open()
+    await before.register('relay', registration('relay'), [])
+    await before.batch('relay', { sessions: { relay: 's1' }, agents: [item('below', { connected: true, registration: registration('below') })] })
+    await disk.close()
+    const saved = disk.clock.wall
+    disk.clock.pass(600_000)
+    const after = await disk.open()
+    await after.batch('relay', { sessions: { relay: 's2' }, agents: [] })
+    expect(after.agent('below')).toMatchObject({ online: false, last_seen_at: new Date(saved).toISOString() })
   })
 
   it('has nobody seen in the future, where the wall clock was set back meanwhile', async () => {

@@ -226,9 +226,30 @@ describe('an agent below a relay', () => {
     expect(await agentOf(controller, 'old')).toMatchObject({ online: false, relay_id: relay, last_seen_at: new Date(clock.wall - 100_000).toISOString() })
   })
 
+  it('stays where its relay holds its connection, though somebody reads in its name', async () => {
+    const { controller, clock, relay, id, tell } = await below()
+    await using _ = controller
+    await tell({ connected: true })
+    clock.pass(10_000)
+    await poll(controller, id, 4)
+    clock.pass(3_600_000)
+    await poll(controller, relay, 4)
+    expect(await agentOf(controller, id)).toMatchObject({ relay_id: relay, via: 'stream', online: true })
+  })
+
+  it.each([Number.MAX_SAFE_INTEGER, 9e15])('is shown where its relay says an age that is none (%d ms)', async (age) => {
+    const { controller, relay, tell } = await below()
+    await using _ = controller
+    await tell({ connected: false, age_ms: age })
+    await batch(controller, relay, { agents: [item('old', { age_ms: age, registration: registration('old') })] })
+    expect(await agentOf(controller, 'old')).toMatchObject({ online: false, last_seen_at: expect.stringMatching(/^20/) })
+    expect((await controller.request('/agents')).status).toBe(200)
+  })
+
   it('belongs to the controller once it asks there, and late news of its relay do not take it back', async () => {
     const { controller, clock, relay, id, tell } = await below()
     await using _ = controller
+    await tell({ connected: false })
     clock.pass(10_000)
     await poll(controller, id, 4)
     expect(await agentOf(controller, id)).not.toHaveProperty('relay_id')
