@@ -25,11 +25,6 @@ export class Agenda {
     return this.#leaving.size
   }
 
-  /** Whether the agent has just left. */
-  isLeaving(entry: Entry): boolean {
-    return this.#leaving.has(entry)
-  }
-
   /** Its last connection has ended. */
   leaves(entry: Entry, now: number): void {
     this.#leaving.add(entry, now)
@@ -53,7 +48,8 @@ export class Agenda {
   /** Of whom there is news now, by what has become of them. */
   take(now: number): Entry[] {
     const left = this.#leaving.take(now)
-    for (const entry of left) entry.connected = false
+    // One that a relay below has taken over meanwhile is connected there.
+    for (const entry of left) if (entry.relayId === undefined) entry.connected = false
     const again = this.#again.take(now)
     for (const entry of again) Object.assign(entry, { registrationUnsent: entry.registration !== undefined, reportUnsent: entry.report !== undefined })
     return [...left, ...again, ...this.#refresh.take(now)]

@@ -13,10 +13,6 @@ export class Later {
     return this.#due.size
   }
 
-  has(entry: Entry): boolean {
-    return this.#due.has(entry)
-  }
-
   /** @param now by the monotonic clock; one that is in already begins anew */
   add(entry: Entry, now: number): void {
     this.#due.delete(entry)

@@ -4,6 +4,7 @@ import type { Presence, Sign } from '#lib/distribution/followers.ts'
 import type { Clock } from '#lib/runtime/clock.ts'
 import { Agenda } from './agenda.ts'
 import { endConnectionsBelow, enrol, takeFromBelow } from './below.ts'
+import { hear, moveTo, takeReport } from './direct.ts'
 import { type Entry, NEVER } from './entry.ts'
 import { Members, noRoom } from './members.ts'
 import { News, type NewsBounds } from './news.ts'
@@ -18,6 +19,8 @@ export interface RosterOptions {
   readonly ownId: string
   /** The poll interval of the followers, in ms. */
   readonly intervalMs: () => number
+  /** The version that the relay serves; null before its first. */
+  readonly latest: () => number | null
   /** Called where there is something to tell the controller, or to look at again in a moment. */
   readonly onNews: () => void
   readonly clock: Pick<Clock, 'monotonic' | 'uuid'>
@@ -51,17 +54,21 @@ export class Roster implements Presence {
   }
 
   seen(sign: Sign): void {
-    const entry = this.#direct(sign.agentId)
+    const entry = this.#members.getOrAdd(sign.agentId)
     if (!entry) return
-    const held = entry.connections > 0 || this.#agenda.isLeaving(entry)
-    const due = !held && this.#clock.monotonic() - entry.toldAt > SIGN_SHARE * this.#options.intervalMs()
-    if (this.#hear(entry, sign) || due) this.#tell(entry)
+    const now = this.#clock.monotonic()
+    // A plain read beside a held connection does not say that it follows by polling, nor that it follows this relay.
+    const { connected, via } = entry
+    if (!connected) moveTo(entry, undefined)
+    const due = !connected && now - entry.toldAt > SIGN_SHARE * this.#options.intervalMs()
+    if (hear(entry, connected && via ? { ...sign, via } : sign, now) || due) this.#tell(entry)
   }
 
   attach(sign: Sign, drop?: () => void): () => void {
-    const entry = this.#direct(sign.agentId)
+    const entry = this.#members.getOrAdd(sign.agentId)
     if (!entry) return () => {}
-    const changed = this.#hear(entry, sign) || !entry.connected
+    moveTo(entry, undefined)
+    const changed = hear(entry, sign, this.#clock.monotonic()) || !entry.connected
     entry.connections++
     entry.connected = true
     this.#agenda.stays(entry)
@@ -84,10 +91,11 @@ export class Roster implements Presence {
    * @throws ApiError OVERLOADED where there is no room for another agent
    */
   register(agentId: string, registration: RegisterRequest, relayId?: string): void {
-    const entry = this.#direct(agentId)
+    const entry = this.#members.getOrAdd(agentId)
     if (!entry) throw noRoom(this.#members.size)
     enrol(entry, registration)
-    Object.assign(entry, { relayId, heardAt: this.#clock.monotonic() })
+    moveTo(entry, relayId)
+    entry.heardAt = this.#clock.monotonic()
     this.#tell(entry)
   }
 
@@ -95,8 +103,7 @@ export class Roster implements Presence {
   report(agentId: string, report: Report): boolean {
     const entry = this.#members.get(agentId)
     if (!entry) return false
-    // What its worker was given it holds; a stream says nothing of that.
-    Object.assign(entry, { report, reportUnsent: true, held: report.version, heardAt: this.#clock.monotonic() })
+    takeReport(entry, report, this.#options.latest(), this.#clock.monotonic())
     this.#tell(entry)
     return true
   }
@@ -165,21 +172,6 @@ export class Roster implements Presence {
   forgetSilent(): void {
     this.#members.forgetSilent()
     this.#sessions.forget((relayId) => this.#members.get(relayId) !== undefined)
-  }
-
-  /** The agent of an id that follows this relay itself; undefined where there is no room for it. */
-  #direct(agentId: string): Entry | undefined {
-    const entry = this.#members.getOrAdd(agentId)
-    if (entry) entry.relayId = undefined
-    return entry
-  }
-
-  /** Notes what a request says; true where it is news. */
-  #hear(entry: Entry, { heldVersion, via }: Sign): boolean {
-    const held = heldVersion ?? entry.held
-    const changed = held !== entry.held || via !== entry.via || entry.toldAt === NEVER
-    Object.assign(entry, { held, via, heardAt: this.#clock.monotonic() })
-    return changed
   }
 
   #tellAgain(entry: Entry): void {

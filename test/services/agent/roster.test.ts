@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { BatchedAgent } from '#lib/contract/fleet.ts'
 import { Roster } from '#services/agent/relay/roster.ts'
 
@@ -18,10 +18,12 @@ function opened(maxFollowers?: number) {
   const clock = { at: 0, monotonic: () => clock.at, uuid: () => 'its-own' }
   const woken = { times: 0 }
   const onNews = () => void woken.times++
-  const roster = new Roster({ ownId: 'M', intervalMs: () => 30_000, onNews, clock, ...(maxFollowers === undefined ? {} : { maxFollowers }) })
+  const served: { latest: number | null } = { latest: 1 }
+  const latest = () => served.latest
+  const roster = new Roster({ ownId: 'M', intervalMs: () => 30_000, latest, onNews, clock, ...(maxFollowers === undefined ? {} : { maxFollowers }) })
   const take = (maxAgents = 1000) => roster.take({ maxAgents, maxBytes: 1_000_000 })
   const attach = (agentId: string) => roster.attach({ agentId, heldVersion: 1, via: 'stream' })
-  return { clock, roster, take, attach, woken }
+  return { clock, served, roster, take, attach, woken }
 }
 
 test('a batch speaks for the relays that are connected below and told of, not for one that has moved away', () => {
@@ -111,4 +113,69 @@ test('ends of long polls wake once, and are looked at in their order', () => {
   roster.settle()
   expect(take().agents).toMatchObject([{ agent_id: 'A', connected: false }])
   expect(roster.dueInMs()).toBe(500)
+})
+
+describe('a plain read', () => {
+  const read = (roster: Roster, agentId: string, heldVersion = 1) => roster.seen({ agentId, heldVersion, via: 'poll' })
+
+  test('beside a held connection does not say that the agent follows by polling; once none is held it does', () => {
+    const { clock, roster, take, attach } = opened()
+    roster.register('A', registration)
+    const leave = attach('A')
+    expect(take().agents).toMatchObject([{ via: 'stream', connected: true }])
+    read(roster, 'A')
+    expect(roster.figures.unsent).toBe(0)
+    // What it holds is news all the same.
+    read(roster, 'A', 2)
+    expect(take().agents).toMatchObject([{ via: 'stream', connected: true, held_version: 2 }])
+    leave()
+    // A stream that is opened anew is preceded by one.
+    read(roster, 'A', 2)
+    clock.at += 2001
+    roster.settle()
+    expect(take().agents).toMatchObject([{ via: 'stream', connected: false }])
+    read(roster, 'A', 2)
+    expect(take().agents).toMatchObject([{ via: 'poll', connected: false }])
+  })
+
+  test('in the name of an agent whose connection a relay below holds does not move it; its registration here does', () => {
+    const { roster, take } = opened()
+    roster.batch('R', { agents: [item('A')] })
+    take()
+    read(roster, 'A', 2)
+    expect(take().agents).toMatchObject([{ agent_id: 'A', relay_id: 'R', via: 'stream', connected: true, held_version: 2 }])
+    roster.register('A', registration)
+    read(roster, 'A', 2)
+    const [agent] = take().agents
+    expect(agent).toMatchObject({ agent_id: 'A', via: 'poll', connected: false })
+    expect(agent).not.toHaveProperty('relay_id')
+  })
+})
+
+test('an agent that goes over to a relay below is connected there, though it has just left here', () => {
+  const { clock, roster, take, attach } = opened()
+  roster.register('A', registration)
+  const leave = attach('A')
+  take()
+  leave()
+  clock.at += 500
+  roster.batch('R', { agents: [item('A')] })
+  clock.at += 2000
+  roster.settle()
+  expect(take().agents).toMatchObject([{ agent_id: 'A', relay_id: 'R', connected: true }])
+})
+
+test('a late report takes back no newer version, unless the relay itself went back with its controller', () => {
+  const { served, roster, take } = opened()
+  served.latest = 9
+  roster.register('A', registration)
+  const told = (version: number) => {
+    roster.report('A', { version, state: 'applied' })
+    return take().agents.map(({ held_version, report }) => [held_version, report?.version])
+  }
+  expect(told(7)).toEqual([[7, 7]])
+  expect(told(6)).toEqual([[7, 6]])
+  expect(told(8)).toEqual([[8, 8]])
+  served.latest = 3
+  expect(told(3)).toEqual([[3, 3]])
 })
