@@ -54,7 +54,13 @@ export async function startTree(folder: string, options: { readonly relays?: num
       Array.from({ length: size }, async (_, index) => {
         const name = `relay-${tier}-${index}`
         const upstream = above[index % above.length] ?? controllerUrl
-        const relay = await startService('agent', { RELAY: 'true', DATA_DIR: join(folder, name), AGENT_HOSTNAME: name, CONTROLLER_URL: upstream })
+        const relay = await startService('agent', {
+          RELAY: 'true',
+          WORKER_URL: 'none',
+          DATA_DIR: join(folder, name),
+          AGENT_HOSTNAME: name,
+          CONTROLLER_URL: upstream,
+        })
         stack.use(relay)
         return urlOf(relay, 'agent')
       }),

@@ -87,9 +87,14 @@ export const AgentStatusSchema = z
       via: z.enum(followModes).nullable(),
       last_error: z.string().nullable(),
       next_attempt_at: z.iso.datetime().nullable(),
+      relay_cut_off_seconds: z
+        .number()
+        .int()
+        .nullable()
+        .meta({ description: 'For how long the relay that it follows by stream has not reached the controller; null where it does, or does not say.' }),
     }),
     worker: z.object({
-      url: z.string(),
+      url: z.string().nullable().meta({ description: 'Null where there is no worker; its state is then none for ever.' }),
       state: z.enum(deliveryStates),
       applied_version: z.number().int().nullable(),
       last_error: z.string().nullable(),
@@ -112,7 +117,15 @@ export const AgentStatusSchema = z
     example: {
       agent_id: '9a1f6c0e-5d0f-5f5b-8a51-7b1f2f0a9c55',
       hostname: 'web-01',
-      controller: { url: 'http://localhost:6001', state: 'following', since: '2026-11-24T09:00:00.000Z', via: 'wait', last_error: null, next_attempt_at: null },
+      controller: {
+        url: 'http://localhost:6001',
+        state: 'following',
+        since: '2026-11-24T09:00:00.000Z',
+        via: 'stream',
+        last_error: null,
+        next_attempt_at: null,
+        relay_cut_off_seconds: null,
+      },
       worker: { url: 'http://localhost:6002', state: 'applied', applied_version: 7, last_error: null, next_attempt_at: null },
       held_version: 7,
       poll_interval_seconds: 30,

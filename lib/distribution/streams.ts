@@ -1,5 +1,6 @@
 import type { EventSink } from '../http/event-sink.ts'
 import type { Logger } from '../observe/logger.ts'
+import { cutOffComment } from './cut-off.ts'
 import type { ConfigFeed, Snapshot } from './feed.ts'
 import type { Presence, Sign } from './followers.ts'
 
@@ -36,17 +37,26 @@ export class ConfigStreams {
   readonly #presence: Presence
   readonly #logger: Logger
   readonly #limits: StreamLimits
+  readonly #cutOffMs: () => number | null
   readonly #slots: Set<Stream>[] = Array.from({ length: HEARTBEAT_SLOTS }, () => new Set())
   #opened = 0
   #open = 0
   #beat = 0
   #timer: NodeJS.Timeout | undefined
 
-  constructor(options: { readonly feed: ConfigFeed; readonly presence: Presence; readonly logger: Logger; readonly limits?: Partial<StreamLimits> }) {
+  /** @param options.cutOffMs of a relay: for how long its controller has been out of reach, in ms; null where it is not */
+  constructor(options: {
+    readonly feed: ConfigFeed
+    readonly presence: Presence
+    readonly logger: Logger
+    readonly limits?: Partial<StreamLimits>
+    readonly cutOffMs?: () => number | null
+  }) {
     this.#feed = options.feed
     this.#presence = options.presence
     this.#logger = options.logger
     this.#limits = { heartbeat_ms: 15_000, max_buffered_bytes: 1024 * 1024, ...options.limits }
+    this.#cutOffMs = options.cutOffMs ?? (() => null)
   }
 
   /** How many streams are open. */
@@ -79,6 +89,8 @@ export class ConfigStreams {
       this.#timer = undefined
     })
     sink.write(opening)
+    // Who comes to a relay that is cut off is told at once, and not with the first heartbeat.
+    if (this.#cutOffMs() !== null) sink.write(this.#heartbeat())
     const { current } = this.#feed
     if (current !== undefined && !holds(current)) sink.write(current.event)
     if (this.#feed.hub.closed) this.#sendAway(sink)
@@ -95,15 +107,22 @@ export class ConfigStreams {
     else stream.sink.write(bytes)
   }
 
+  /** What is sent as a heartbeat now; one buffer for all. */
+  #heartbeat(): Uint8Array {
+    const ms = this.#cutOffMs()
+    return ms === null ? heartbeat : cutOffComment(ms)
+  }
+
   /** One slot's heartbeats. */
   #beatOnce(): void {
+    const beat = this.#heartbeat()
     this.#beat = (this.#beat + 1) % HEARTBEAT_SLOTS
     for (const stream of this.#slots[this.#beat] ?? []) {
       const { buffered } = stream.sink
       if (buffered > 0 && stream.stuck > 0 && buffered >= stream.stuck) this.#cut(stream)
       else {
         stream.stuck = buffered
-        stream.sink.write(heartbeat)
+        stream.sink.write(beat)
       }
     }
   }

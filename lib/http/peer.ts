@@ -16,7 +16,18 @@ export class PeerError extends Error {
   }
 }
 
-/** Reads a body up to a limit: a peer that sends without end must not fill the memory. */
+/**
+ * What a peer sent holds more than a config may have here.
+ * @param what names it: "the answer"
+ * @param maxBytes of the config alone
+ */
+export const tooLarge = (what: string, maxBytes: number): PeerError =>
+  new PeerError(`${what} is larger than a config may be here (${maxBytes} bytes): raise MAX_CONFIG_BYTES of this service to that of the one that sent it`)
+
+/**
+ * Reads a body up to a limit: a peer that sends without end must not fill the memory.
+ * @param maxBytes of the config alone; an envelope's own size is added
+ */
 async function readLimited(response: { readonly body: ReadableStream<Uint8Array> | null }, maxBytes: number): Promise<string> {
   const decoder = new TextDecoder()
   let text = ''
@@ -27,9 +38,9 @@ async function readLimited(response: { readonly body: ReadableStream<Uint8Array>
     const { done, value } = await reader.read()
     if (done) return text + decoder.decode()
     size += value.byteLength
-    if (size > maxBytes) {
+    if (size > maxBytes + ENVELOPE_BYTES) {
       reader.cancel().catch(() => {})
-      throw new PeerError(`the answer is larger than ${maxBytes} bytes`)
+      throw tooLarge('the answer', maxBytes)
     }
     text += decoder.decode(value, { stream: true })
   }
@@ -60,7 +71,7 @@ export function createPeerFetch(options: PeerFetchOptions): typeof fetch {
     try {
       const response = await fetch(input, { ...init, redirect: 'error' })
       if (response.body === null) return response
-      const text = await readLimited(response, options.maxBytes + ENVELOPE_BYTES)
+      const text = await readLimited(response, options.maxBytes)
       return new Response(text, { status: response.status, headers: response.headers })
     } catch (error) {
       throw error instanceof PeerError ? error : new PeerError(reasonOf(error), { cause: error })

@@ -38,9 +38,10 @@ function lockPath(path: string): string {
  * no stale lock is ever left; and whoever meets it can still read there who holds it.
  * (Byte-range locks do not hold across hosts on most network file systems: keep the file on a local disk.)
  * @param service what the holder is, for the message
+ * @param otherwise what to do where the holder is meant to stay, for the message
  * @throws FileLockedError naming pid, host and since when
  */
-export function lockFile(path: string, service: string): FileLock {
+export function lockFile(path: string, service: string, otherwise = 'use another file'): FileLock {
   const db = new Database(lockPath(path), { timeout: 0 })
   try {
     // A rollback journal: its RESERVED lock keeps writers out and still lets others read the holder.
@@ -51,7 +52,7 @@ export function lockFile(path: string, service: string): FileLock {
     db.exec('BEGIN IMMEDIATE')
     return { release: () => db.close() }
   } catch (error) {
-    const message = `Cannot start: cannot use ${JSON.stringify(path)}: ${describeHolder(db)}. Stop that process first, or use another file`
+    const message = `Cannot start: cannot use ${JSON.stringify(path)}: ${describeHolder(db)}. Stop that process first, or ${otherwise}`
     db.close()
     if (error instanceof Database.SqliteError && error.code.startsWith('SQLITE_BUSY')) throw new FileLockedError(message)
     throw error

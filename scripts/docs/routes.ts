@@ -44,6 +44,7 @@ export async function routesTable(scratch: string): Promise<string> {
     ]
     return tables.join('\n\n')
   } finally {
+    agent.release()
     await controller.store[Symbol.asyncDispose]()
     await worker.deps.queue[Symbol.asyncDispose]()
     await worker.executor.close()

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { labelsSchema } from '#lib/contract/agent.ts'
-import { admissionEnv, commonEnv, type Environment, headerText, parseEnv, port, serviceUrl, whole } from '#lib/runtime/env.ts'
+import { admissionEnv, commonEnv, type Environment, headerText, parseEnv, port, StartError, serviceUrl, whole } from '#lib/runtime/env.ts'
 
 /** The key that every example uses: it protects nothing, so a relay that has only it stays on loopback. */
 const DEFAULT_API_KEY = 'default-api-key'
@@ -35,6 +35,19 @@ const labels = () =>
 const labelProblem = (issue: z.core.$ZodIssue | undefined): string =>
   (issue?.code === 'invalid_key' ? issue.issues[0]?.message : issue?.message) ?? 'they are not labels'
 
+/** The worker's URL; null for `none`. */
+const workerUrl = (standard: string) =>
+  z
+    .string()
+    .transform((value, context) => {
+      if (value === 'none') return null
+      const url = serviceUrl(standard).safeParse(value)
+      if (url.success) return url.data
+      context.addIssue({ code: 'custom', message: `${url.error.issues[0]?.message ?? 'must be a URL'}, or none where a relay has no worker` })
+      return z.NEVER
+    })
+    .default(standard)
+
 /** The variables of the agent. */
 export const agentEnv = z.object({
   ...commonEnv,
@@ -46,18 +59,25 @@ export const agentEnv = z.object({
   AGENT_LABELS: labels().describe('Labels it registers with, as zone=eu-1,rack=7'),
   RELAY: z.enum(['true', 'false'], { error: 'must be true or false' }).default('false').describe('true: serves agents below it, as a controller does'),
   CONTROLLER_URL: serviceUrl('http://localhost:6001').describe('Where the controller is, or the relay to follow'),
-  WORKER_URL: serviceUrl('http://localhost:6002').describe('Where the worker of this host is'),
+  WORKER_URL: workerUrl('http://localhost:6002').describe('Where the worker of this host is; none for a relay without one'),
   API_KEY: headerText().default(DEFAULT_API_KEY).describe('Key of the controller, and what agents send'),
   WORKER_API_KEY: headerText().optional().describe('Key of the worker, and what its agent sends'),
   POLL_INTERVAL_SECONDS: whole(1, 86_400, 30).describe('Seconds between polls until the controller says otherwise'),
   REQUEST_TIMEOUT_SECONDS: whole(1, 600, 10).describe('How long a call to controller or worker may take'),
 })
 
-/** Reads the agent's part of the environment. */
+/**
+ * Reads the agent's part of the environment.
+ * @throws StartError naming what is wrong with it
+ */
 export function loadAgentConfig(environment: Environment = process.env) {
   const env = parseEnv(agentEnv, environment)
   const relay = env.RELAY === 'true'
   const ownKey = env.API_KEY !== DEFAULT_API_KEY
+  if (env.WORKER_URL === null && !relay)
+    throw new StartError(
+      'Cannot start: WORKER_URL is "none" and RELAY is not "true": an agent without a worker and without followers does nothing; set WORKER_URL to the worker of this host, or RELAY to true',
+    )
   return {
     port: env.AGENT_PORT,
     /** Undefined: all addresses. */
@@ -68,6 +88,7 @@ export function loadAgentConfig(environment: Environment = process.env) {
     relay,
     ownKey,
     controllerUrl: env.CONTROLLER_URL,
+    /** Null: there is no worker. */
     workerUrl: env.WORKER_URL,
     /** Which of the two were said, and not taken by default. */
     said: { controllerUrl: Boolean(environment.CONTROLLER_URL), workerUrl: Boolean(environment.WORKER_URL) },

@@ -1,20 +1,23 @@
+import { join } from 'node:path'
 import type { RegisterRequest } from '#lib/contract/agent.ts'
 import { agentIdOf } from '#lib/distribution/agent-id.ts'
 import { createOriginCheck, type OriginCheck } from '#lib/http/origin.ts'
 import { createLogger, type Logger } from '#lib/observe/logger.ts'
 import { type Clock, systemClock } from '#lib/runtime/clock.ts'
+import { StartError } from '#lib/runtime/env.ts'
 import { VERSION } from '#lib/runtime/version.ts'
+import { lockFile } from '#lib/sqlite/lock.ts'
 import type { AgentConfig } from './config.ts'
 import { KnownKeys } from './relay/known-keys.ts'
 import { Relay } from './relay/relay.ts'
 import { createUpstream } from './relay/upstream.ts'
-import { ConfigCache, instanceId } from './sync/cache.ts'
+import { ConfigCache, INSTANCE_FILE, instanceId } from './sync/cache.ts'
 import { type ControllerLink, createControllerLink } from './sync/controller-link.ts'
 import { Follower } from './sync/follower.ts'
 import { Forwarder } from './sync/forwarder.ts'
 import { Holding } from './sync/holding.ts'
 import { Reporter } from './sync/reporter.ts'
-import { createWorkerLink, type WorkerLink } from './sync/worker-link.ts'
+import { createWorkerLink, noWorkerLink, type WorkerLink } from './sync/worker-link.ts'
 
 /** What the agent's routes and its loops stand on. */
 export interface AgentDeps {
@@ -29,6 +32,8 @@ export interface AgentDeps {
   readonly origin: OriginCheck | undefined
   readonly logger: Logger
   readonly clock: Clock
+  /** Lets another agent have its DATA_DIR; the last thing that an agent does. */
+  release(): void
 }
 
 /** What a test may bring itself. */
@@ -40,13 +45,43 @@ export interface AgentOverrides {
 }
 
 /**
+ * Keeps other agents out of a DATA_DIR: they would be the same agent to every controller, and overwrite each other's
+ * cache. Where it cannot be locked at all, as on a disk that is full or read-only, the agent runs all the same.
+ * @returns gives it back
+ * @throws FileLockedError where another agent has it
+ */
+function lockDataDir(dataDir: string, logger: Logger): () => void {
+  const path = join(dataDir, INSTANCE_FILE)
+  try {
+    const lock = lockFile(path, 'agent', 'give each agent a DATA_DIR of its own')
+    return () => lock.release()
+  } catch (error) {
+    if (error instanceof StartError) throw error
+    logger.warn('init', 'DATA_DIR cannot be locked: nothing keeps a second agent out of it', { path: dataDir, err: error })
+    return () => {}
+  }
+}
+
+/**
  * Opens everything the agent needs.
  * @param listeningPort the port its own app listens on, known once it does: what it registers with
+ * @throws FileLockedError where another agent runs on its DATA_DIR; StartError, or the file system's error, where that cannot be used
  */
 export function openAgentDeps(config: AgentConfig, listeningPort: () => number, overrides: AgentOverrides = {}): AgentDeps {
-  const clock = overrides.clock ?? systemClock
   const logger =
     overrides.logger ?? createLogger({ service: 'agent', level: config.logLevel, format: config.logFormat ?? (process.stdout.isTTY ? 'pretty' : 'json') })
+  const release = lockDataDir(config.dataDir, logger)
+  try {
+    return { ...assemble(config, listeningPort, logger, overrides), release }
+  } catch (error) {
+    release()
+    throw error
+  }
+}
+
+/** Puts the parts together. */
+function assemble(config: AgentConfig, listeningPort: () => number, logger: Logger, overrides: AgentOverrides): Omit<AgentDeps, 'release'> {
+  const clock = overrides.clock ?? systemClock
   const instance = instanceId(config.dataDir, logger, clock.uuid)
   const registration = (): RegisterRequest => ({
     hostname: config.hostname,
@@ -60,9 +95,11 @@ export function openAgentDeps(config: AgentConfig, listeningPort: () => number, 
   const link = overrides.controllerLink ?? createControllerLink(config, registration, config.relay ? ownId : undefined)
 
   const reporter: Reporter = new Reporter({ link, registerAgain: () => follower.beginAnew(), logger, clock })
-  const workerLink = overrides.workerLink ?? createWorkerLink(config)
+  const { workerUrl } = config
+  const workerLink = overrides.workerLink ?? (workerUrl === null ? noWorkerLink : createWorkerLink(workerUrl, config))
   const forwarder = new Forwarder({
     link: workerLink,
+    workerUrl,
     logger,
     clock,
     checkMs: config.workerCheckMs,

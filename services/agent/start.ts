@@ -1,7 +1,7 @@
 import { createFastLane } from '#lib/distribution/fast-lane.ts'
 import { Admission } from '#lib/http/admission.ts'
 import { isLoopbackHost } from '#lib/http/origin.ts'
-import { type FastLane, serve } from '#lib/http/serve.ts'
+import { type FastLane, type Listening, serve } from '#lib/http/serve.ts'
 import type { RunningService } from '#lib/runtime/lifecycle.ts'
 import { createAgentApp } from './app.ts'
 import type { AgentConfig } from './config.ts'
@@ -24,25 +24,35 @@ const fastLaneOf = ({ relay, origin }: AgentDeps): FastLane | undefined =>
     revalidates: true,
   })
 
+/** Serves what an agent has; where it cannot, its DATA_DIR is another's to have. */
+async function listen(config: AgentConfig, deps: AgentDeps): Promise<Listening> {
+  try {
+    const app = createAgentApp(deps)
+    const fastLane = fastLaneOf(deps)
+    // Before it is asked: a relay has what its cache holds from its first answer on.
+    deps.holding.startFromCache()
+    return await serve({
+      fetch: app.fetch,
+      port: config.port,
+      name: 'agent',
+      ...(config.host === undefined ? {} : { host: config.host }),
+      ...(fastLane ? { fastLane, admission: new Admission(config.admission, deps) } : {}),
+    })
+  } catch (error) {
+    deps.release()
+    throw error
+  }
+}
+
 /**
  * Starts an agent and resolves when its app serves; following goes on in the background, for ever.
- * @throws StartError where it cannot listen
+ * @throws StartError where it cannot listen; FileLockedError where another agent runs on its DATA_DIR
  */
 export async function startAgent(config: AgentConfig, overrides?: AgentOverrides): Promise<RunningAgent> {
   let port = config.port
   const deps = openAgentDeps(config, () => port, overrides)
-  const { logger, holding, follower, forwarder, reporter, relay } = deps
-  const app = createAgentApp(deps)
-  const fastLane = fastLaneOf(deps)
-  // Before it is asked: a relay has what its cache holds from its first answer on.
-  holding.startFromCache()
-  const listening = await serve({
-    fetch: app.fetch,
-    port: config.port,
-    name: 'agent',
-    ...(config.host === undefined ? {} : { host: config.host }),
-    ...(fastLane ? { fastLane, admission: new Admission(config.admission, deps) } : {}),
-  })
+  const { logger, follower, forwarder, reporter, relay } = deps
+  const listening = await listen(config, deps)
   port = listening.port
   logger.info('http', `agent listening on ${listening.host} port ${listening.port}`, { host: listening.host, port: listening.port })
   if (relay && !config.ownKey && !isLoopbackHost(config.host ?? ''))
@@ -59,7 +69,11 @@ export async function startAgent(config: AgentConfig, overrides?: AgentOverrides
       // Followers are told first, and when to come back.
       relay?.feed.close()
       stopping.abort()
-      await Promise.all([...loops, listening.close(signal)])
+      try {
+        await Promise.all([...loops, listening.close(signal)])
+      } finally {
+        deps.release()
+      }
     },
   }
 }

@@ -13,6 +13,7 @@ export class TestAgent implements AsyncDisposable {
   readonly reporter: Reporter
   readonly #stopping = new AbortController()
   readonly #loops: Promise<void>[]
+  readonly #release: () => void
 
   /** @param options.settings what differs from the environment's defaults; checks are quick, so that a test need not wait */
   constructor(options: { readonly dataDir: string; readonly settings: Partial<AgentConfig>; readonly overrides?: AgentOverrides }) {
@@ -21,6 +22,7 @@ export class TestAgent implements AsyncDisposable {
     this.follower = deps.follower
     this.forwarder = deps.forwarder
     this.reporter = deps.reporter
+    this.#release = deps.release
     deps.holding.startFromCache()
     const { signal } = this.#stopping
     this.#loops = [this.follower.run(signal), this.forwarder.run(signal), this.reporter.run(signal)]
@@ -29,5 +31,6 @@ export class TestAgent implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort()
     await Promise.all(this.#loops)
+    this.#release()
   }
 }

@@ -99,7 +99,8 @@ describe('three processes', () => {
     controller.signal('SIGTERM')
     const answer = await poll
     expect(answer.status).toBe(503)
-    expect(answer.headers.get('Retry-After')).toBe('1')
+    // Somewhere in a window of a second, as each watcher's time differs.
+    expect(answer.headers.get('Retry-After')).toMatch(/^[12]$/)
     expect(await controller.ended).toEqual({ code: 0, signal: null })
 
     await fetch(`http://127.0.0.1:${workerPort}/config`, {

@@ -19,6 +19,9 @@ import { Roster } from './roster.ts'
 import { type Upstream, upstreamUnavailable } from './upstream.ts'
 import { Upward } from './upward.ts'
 
+/** After how long without its controller a relay says so to its followers, in ms: a restart is over sooner. */
+const CUT_OFF_TOLD_MS = 10_000
+
 /** What a relay stands on. */
 export interface RelayOptions {
   /** Its own id, which is that of its agent. */
@@ -33,7 +36,7 @@ export interface RelayOptions {
 
 /** The agent that a relay is, beside: what follows, and what is held. */
 export interface Followed {
-  readonly follower: Pick<Follower, 'status' | 'registration'>
+  readonly follower: Pick<Follower, 'status' | 'registration' | 'cutOffMs'>
   readonly holding: Pick<Holding, 'confirm'>
 }
 
@@ -56,15 +59,22 @@ export class Relay implements Roll, AskingKeyRing {
     this.#options = options
     this.feed = new ConfigFeed(undefined, { onError: (error) => logger.error('http', 'a watcher failed and was dropped', { err: error }), clock })
     const intervalMs = () => (this.feed.current?.config.poll_interval_seconds ?? DEFAULT_POLL_INTERVAL_SECONDS) * 1000
-    this.roster = new Roster({ ownId, intervalMs, onNews: () => this.#upward.wake(), clock })
+    const latest = () => this.feed.current?.version ?? null
+    this.roster = new Roster({ ownId, intervalMs, latest, onNews: () => this.#upward.wake(), clock })
     this.#upward = new Upward({ roster: this.roster, upstream, ownId, logger, clock })
-    this.streams = new ConfigStreams({ feed: this.feed, presence: this.roster, logger })
+    this.streams = new ConfigStreams({ feed: this.feed, presence: this.roster, logger, cutOffMs: () => this.#cutOffMs })
     this.keys = new KeyVerdicts({ ask: (key, path) => upstream.accepts(key, path), known: options.known, clock })
   }
 
   /** Whether it cannot reach its controller at this moment. */
   get cutOff(): boolean {
     return this.#followed?.follower.status.state !== 'following'
+  }
+
+  /** For how long its followers have no way to the controller, in ms; null where they do. */
+  get #cutOffMs(): number | null {
+    const ms = this.#followed?.follower.cutOffMs ?? null
+    return ms !== null && ms >= CUT_OFF_TOLD_MS ? ms : null
   }
 
   /** What `/status` shows of it. */

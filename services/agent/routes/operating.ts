@@ -11,6 +11,9 @@ export function operatingRoutes(deps: AgentDeps) {
       const worker = forwarder.status
       const warnings = [
         ...(controller.state === 'retrying' ? [`controller: ${controller.last_error ?? 'cannot be followed'}`] : []),
+        ...(controller.relay_cut_off_seconds === null
+          ? []
+          : [`controller: the relay that is followed has not reached its controller for ${controller.relay_cut_off_seconds} s`]),
         ...(worker.last_error === null ? [] : [`worker: ${worker.last_error}`]),
         ...(relay?.status.last_error ? [`reports of followers: ${relay.status.last_error}`] : []),
       ]

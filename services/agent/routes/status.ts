@@ -21,7 +21,7 @@ export function statusRoutes(deps: AgentDeps) {
       agent_id: follower.agentId ?? null,
       hostname: config.hostname,
       controller: follower.status,
-      worker: { url: config.workerUrl, ...forwarder.status },
+      worker: forwarder.status,
       held_version: follower.held?.version ?? null,
       poll_interval_seconds: follower.pollIntervalSeconds,
       reports: reporter.status,

@@ -6,6 +6,9 @@ import { writeAtomically } from '#lib/runtime/atomic-file.ts'
 import { readChecked } from '#lib/runtime/stored-file.ts'
 import type { HeldConfig } from './controller-link.ts'
 
+/** The file that makes an agent this one and no other; in its DATA_DIR. */
+export const INSTANCE_FILE = 'agent-instance.json'
+
 const CachedSchema = z.object({ config: ReceivedConfigSchema, etag: z.string().nullable() })
 const InstanceSchema = z.object({ instance_id: z.uuid() })
 
@@ -45,7 +48,7 @@ export class ConfigCache {
  * @param make gives a new one for the first start
  */
 export function instanceId(dataDir: string, logger: Logger, make: () => string): string {
-  const path = join(dataDir, 'agent-instance.json')
+  const path = join(dataDir, INSTANCE_FILE)
   const known = readChecked(path, InstanceSchema, { what: 'the file with the instance id', instead: 'the agent registers as a new one', logger })
   if (typeof known !== 'string') return known.instance_id
   const made = make()

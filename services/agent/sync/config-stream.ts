@@ -1,7 +1,8 @@
 import { createParser } from 'eventsource-parser'
 import { ENVELOPE_BYTES, ReceivedConfigSchema } from '#lib/contract/config.ts'
+import { cutOffOf } from '#lib/distribution/cut-off.ts'
 import { etagOf } from '#lib/http/etag.ts'
-import { PeerError } from '#lib/http/peer.ts'
+import { PeerError, tooLarge } from '#lib/http/peer.ts'
 import type { HeldConfig } from './controller-link.ts'
 
 /** Bounds of a stream that is read. */
@@ -11,6 +12,12 @@ export interface StreamBounds {
   /** How large a config may be, in bytes. */
   readonly max_bytes: number
 }
+
+/** What shows that a stream lives: a config, or a heartbeat. */
+export type StreamSign =
+  | { readonly kind: 'config'; readonly held: HeldConfig }
+  /** With it a relay says for how long its controller has been out of reach, in ms; null where it says nothing. */
+  | { readonly kind: 'heartbeat'; readonly relayCutOffMs: number | null }
 
 /** The longest time to come back that a stream may name, in ms. */
 const MAX_RETRY_MS = 3_600_000
@@ -34,12 +41,8 @@ function configOf(data: string): HeldConfig {
  * is read when it is done, and where it rejects the stream is given up
  * @throws PeerError where it ends (with the time to come back that it named), falls silent, sends what it must not, or breaks
  */
-export async function readConfigStream(
-  body: ReadableStream<Uint8Array>,
-  bounds: StreamBounds,
-  onSign: (held: HeldConfig | undefined) => Promise<void>,
-): Promise<never> {
-  const signs: (HeldConfig | undefined)[] = []
+export async function readConfigStream(body: ReadableStream<Uint8Array>, bounds: StreamBounds, onSign: (sign: StreamSign) => Promise<void>): Promise<never> {
+  const signs: StreamSign[] = []
   // What has come since the last whole event: a peer that sends without end must not fill the memory.
   let pending = 0
   // A controller that stops names another time to each of its readers, so that not all come back at once.
@@ -47,11 +50,11 @@ export async function readConfigStream(
   const parser = createParser({
     onEvent: ({ event, data }) => {
       pending = 0
-      if (event === 'config') signs.push(configOf(data))
+      if (event === 'config') signs.push({ kind: 'config', held: configOf(data) })
     },
-    onComment: () => {
+    onComment: (comment) => {
       pending = 0
-      signs.push(undefined)
+      signs.push({ kind: 'heartbeat', relayCutOffMs: cutOffOf(comment) })
     },
     onRetry: (ms) => {
       retryAfterMs = Math.min(ms, MAX_RETRY_MS)
@@ -64,9 +67,9 @@ export async function readConfigStream(
       const { done, value } = await nextChunk(reader, bounds.silence_ms)
       if (done) throw new PeerError('the stream ended', { retryAfterMs })
       pending += value.byteLength
-      if (pending > bounds.max_bytes + ENVELOPE_BYTES) throw new PeerError(`sent an event larger than ${bounds.max_bytes} bytes`)
+      if (pending > bounds.max_bytes + ENVELOPE_BYTES) throw tooLarge('an event of the stream', bounds.max_bytes)
       parser.feed(decoder.decode(value, { stream: true }))
-      for (const held of signs.splice(0)) await onSign(held)
+      for (const sign of signs.splice(0)) await onSign(sign)
     }
   } finally {
     reader.cancel().catch(() => {})

@@ -13,7 +13,10 @@ export class Connection {
   readonly #clock: Clock
   #failures = 0
   #state: ConnectionState = 'starting'
-  #since: number
+  /** Since when it follows, or does not; `at` is of the monotonic clock. */
+  #since: { readonly time: string; readonly at: number }
+  /** What the relay that it follows said of its own way to the controller, and when. */
+  #relay: { readonly cutOffMs: number; readonly at: number } | undefined
   #lastError: string | null = null
   #nextAttemptAt: number | null = null
 
@@ -21,7 +24,7 @@ export class Connection {
     this.#url = options.url
     this.#logger = options.logger
     this.#clock = options.clock
-    this.#since = options.clock.now()
+    this.#since = this.#now()
   }
 
   /** What `/status` shows of it. */
@@ -29,23 +32,36 @@ export class Connection {
     return {
       url: this.#url,
       state: this.#state,
-      since: new Date(this.#since).toISOString(),
+      since: this.#since.time,
       via: this.via,
       last_error: this.#lastError,
       next_attempt_at: this.#nextAttemptAt === null ? null : new Date(this.#nextAttemptAt).toISOString(),
+      relay_cut_off_seconds: this.#relay ? Math.round(this.#elapsed(this.#relay) / 1000) : null,
     }
+  }
+
+  /** For how long there has been no way to the controller, here or behind the relay that is followed, in ms; null where there is one. */
+  get cutOffMs(): number | null {
+    if (this.#state !== 'following') return this.#clock.monotonic() - this.#since.at
+    return this.#relay ? this.#elapsed(this.#relay) : null
+  }
+
+  /** @param cutOffMs for how long the relay that is followed has had no way to the controller; null: it does not say so */
+  relaySays(cutOffMs: number | null): void {
+    this.#relay = cutOffMs === null ? undefined : { cutOffMs, at: this.#clock.monotonic() }
   }
 
   /** The outage is over. */
   following(): void {
     this.#failures = 0
     this.#lastError = null
+    this.#relay = undefined
     this.enter('following')
   }
 
   enter(state: ConnectionState): void {
     // An outage is one, however often it is tried to end it: its beginning stays.
-    if ((this.#state === 'following') !== (state === 'following') || state === 'stopped') this.#since = this.#clock.now()
+    if ((this.#state === 'following') !== (state === 'following') || state === 'stopped') this.#since = this.#now()
     this.#state = state
   }
 
@@ -67,8 +83,17 @@ export class Connection {
     this.#lastError = message
     this.#nextAttemptAt = this.#clock.now() + delay
     this.via = null
+    this.#relay = undefined
     this.enter('retrying')
     await this.#clock.sleep(delay, signal)
     this.#nextAttemptAt = null
+  }
+
+  #now(): { readonly time: string; readonly at: number } {
+    return { time: new Date(this.#clock.now()).toISOString(), at: this.#clock.monotonic() }
+  }
+
+  #elapsed({ cutOffMs, at }: { readonly cutOffMs: number; readonly at: number }): number {
+    return cutOffMs + this.#clock.monotonic() - at
   }
 }

@@ -4,7 +4,7 @@ import { type Report, ReportAcceptedSchema } from '#lib/contract/fleet.ts'
 import { createPeerFetch, failureOf, PeerError, readData, streamingFetch } from '#lib/http/peer.ts'
 import { createControllerClient } from '#services/controller/client.ts'
 import type { AgentConfig } from '../config.ts'
-import { readConfigStream } from './config-stream.ts'
+import { readConfigStream, type StreamSign } from './config-stream.ts'
 
 /** A config with the ETag it came with, which is echoed byte for byte. */
 export interface HeldConfig {
@@ -44,9 +44,9 @@ export interface ControllerLink {
   /**
    * Follows the stream of configs until it ends, which rejects.
    * @param held what the agent holds; it is not sent again
-   * @param onSign told of each heartbeat (undefined) and each config; the next is read when it is done
+   * @param onSign told of each heartbeat and each config; the next is read when it is done
    */
-  stream(held: HeldConfig | undefined, onSign: (held: HeldConfig | undefined) => Promise<void>, signal: AbortSignal): Promise<never>
+  stream(held: HeldConfig | undefined, onSign: (sign: StreamSign) => Promise<void>, signal: AbortSignal): Promise<never>
   /** Reports how the worker stands; only where the controller has the capability, and after {@link register}. */
   report(report: Report, signal: AbortSignal): Promise<void>
 }

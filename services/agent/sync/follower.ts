@@ -64,6 +64,11 @@ export class Follower {
     return this.#connection.status
   }
 
+  /** For how long it has had no way to the controller, itself or behind the relay that it follows, in ms; null where it has one. */
+  get cutOffMs(): number | null {
+    return this.#connection.cutOffMs
+  }
+
   /** Registers again and follows from there: where the controller has forgotten this agent. */
   beginAnew(): void {
     this.#anew.abort()
@@ -113,9 +118,10 @@ export class Follower {
     try {
       await link.stream(
         holding.held,
-        async (held) => {
+        async (sign) => {
           this.#streams.worked()
-          if (held) await holding.take({ kind: 'config', held })
+          if (sign.kind === 'config') await holding.take(sign)
+          else this.#connection.relaySays(sign.relayCutOffMs)
         },
         signal,
       )

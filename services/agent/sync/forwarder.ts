@@ -6,6 +6,8 @@ import type { Logger } from '#lib/observe/logger.ts'
 import { backoffDelay } from '#lib/runtime/backoff.ts'
 import type { Clock } from '#lib/runtime/clock.ts'
 import { Wakeup } from '#lib/runtime/wakeup.ts'
+import { type Declined, DeliveryStatus, isRefusal } from './delivery-status.ts'
+import { type AskController, GoingBack } from './going-back.ts'
 import type { WorkerLink } from './worker-link.ts'
 
 /** A config to be handed to the worker. */
@@ -18,27 +20,16 @@ export interface Delivery {
 /** What forwarding stands on. */
 export interface ForwarderOptions {
   readonly link: WorkerLink
+  /** Where the worker is; null where there is none. */
+  readonly workerUrl: string | null
   readonly logger: Logger
   readonly clock: Clock
   readonly checkMs: number
   /** Told of each version how far the worker is with it. */
   readonly onState?: (state: Report) => void
-  /**
-   * Asks the controller itself what is latest, past whatever relays are between; what it names is delivered before this
-   * resolves. False where it has no config; rejects where it cannot be asked.
-   */
-  readonly askController?: () => Promise<boolean>
+  readonly askController: AskController
 }
 
-/** Answers after which sending the same config again is pointless: the worker has read and refused it. */
-const isRefusal = (error: PeerError): boolean => error.status === 400 || error.status === 413 || error.status === 415 || error.status === 422
-
-/** What is reported of a delivery that has ended. */
-const reportOf = (version: number, declined: 'refused' | undefined, reason: string | null): Report =>
-  declined === 'refused' ? { version, state: 'failed', ...(reason === null ? {} : { error: reason }) } : { version, state: 'applied' }
-
-/** How often the controller is asked about a worker that holds something newer, in ms. */
-const ASK_AGAIN_MS = 30_000
 const BACKOFF = { base_ms: 1000, max_ms: 10_000, jitter: 0.2 }
 
 /**
@@ -51,34 +42,34 @@ export class Forwarder {
   readonly #logger: Logger
   readonly #clock: Clock
   readonly #wakeup = new Wakeup()
+  readonly #status: DeliveryStatus
+  readonly #goingBack: GoingBack
   #wanted: Delivery | undefined
   /** The delivery that has ended, well or in a refusal; undefined while the wanted one is still to be handed over. */
   #settled: Delivery | undefined
   /** How the settled delivery ended where the worker has not taken it. */
-  #declined: 'refused' | 'stale' | undefined
-  /** When the controller is asked again about a worker that holds something newer, by the monotonic clock. */
-  #askAgainAt = 0
+  #declined: Declined | undefined
   #away = false
   #failures = 0
-  #status: Omit<AgentStatus['worker'], 'url'> = { state: 'none', applied_version: null, last_error: null, next_attempt_at: null }
 
   constructor(options: ForwarderOptions) {
     this.#options = options
     this.#logger = options.logger
     this.#clock = options.clock
+    this.#status = new DeliveryStatus(options.workerUrl)
+    this.#goingBack = new GoingBack(options.askController, options.clock)
   }
 
   /** How the worker stands. */
-  get status(): Omit<AgentStatus['worker'], 'url'> {
-    return this.#status
+  get status(): AgentStatus['worker'] {
+    return this.#status.shown
   }
 
   /** Sets what the worker is to have; an older delivery still under way is followed by this one. */
   deliver(delivery: Delivery): void {
     this.#wanted = delivery
     this.#failures = 0
-    this.#status = { ...this.#status, state: 'applying' }
-    this.#options.onState?.({ version: delivery.config.version, state: 'applying' })
+    this.#begins(delivery)
     this.#wakeup.wake()
   }
 
@@ -98,7 +89,7 @@ export class Forwarder {
         if (retryMs > 0) await this.#wakeup.sleep(retryMs, this.#clock, signal)
       } else {
         await this.#wakeup.sleep(this.#options.checkMs, this.#clock, signal)
-        if (this.#declined === 'stale' && this.#clock.monotonic() >= this.#askAgainAt) this.confirm()
+        if (this.#declined === 'stale' && this.#goingBack.isDue) this.confirm()
         else if (!signal.aborted && this.#wanted && this.#wanted === this.#settled) await this.#look(signal)
       }
     }
@@ -109,9 +100,10 @@ export class Forwarder {
     const { version } = delivery.config
     try {
       await this.#options.link.give(delivery.config, delivery.ifNewer, signal)
-      this.#settle(delivery, undefined, { state: 'applied', applied_version: version, last_error: null, next_attempt_at: null })
+      this.#status.applied(version)
+      this.#settle(delivery, undefined)
       this.#away = false
-      this.#logger.info('config', 'worker has the config', { version })
+      if (this.#options.workerUrl !== null) this.#logger.info('config', 'worker has the config', { version })
       return 0
     } catch (error) {
       if (signal.aborted) return 0
@@ -124,8 +116,9 @@ export class Forwarder {
     const message = error instanceof Error ? error.message : String(error)
     // Only where the guard was asked for does 409 mean what we take it for.
     if (error instanceof PeerError && error.status === 409 && delivery.ifNewer) return this.#stale(delivery, message, signal)
-    if (error instanceof PeerError && isRefusal(error)) {
-      this.#settle(delivery, 'refused', { ...this.#status, state: 'failed', last_error: message, next_attempt_at: null })
+    if (isRefusal(error)) {
+      this.#status.declined('refused', message)
+      this.#settle(delivery, 'refused')
       this.#logger.error('config', 'worker refuses the config and keeps its last good one; it is sent again only with the next version', {
         version,
         reason: message,
@@ -136,16 +129,16 @@ export class Forwarder {
     this.#failures++
     const asked = error instanceof PeerError ? (error.retryAfterMs ?? 0) : 0
     const delay = Math.max(backoffDelay(this.#failures, BACKOFF, this.#clock), asked)
-    this.#status = { ...this.#status, state: 'applying', last_error: message, next_attempt_at: new Date(this.#clock.now() + delay).toISOString() }
+    this.#status.triesAgain(message, this.#clock.now() + delay)
     // Once an outage, not once a try.
     if (this.#failures === 1) this.#logger.warn('config', 'worker does not take the config; trying on', { version, reason: message })
     return delay
   }
 
-  /** The worker accepted a newer version from somebody. The controller's own word outweighs that; a cache's or a relay's does not. */
+  /** The worker accepted a newer version from somebody. */
   async #stale(delivery: Delivery, message: string, signal: AbortSignal): Promise<number> {
     const fields = { version: delivery.config.version, reason: message }
-    const problem = await this.#controllerSays()
+    const problem = await this.#goingBack.problem()
     if (signal.aborted || this.#wanted !== delivery) return 0
     if (problem === undefined) {
       this.#logger.warn('config', 'worker holds a newer version than the controller has: it is taken back to what the controller says', fields)
@@ -153,31 +146,23 @@ export class Forwarder {
       return 0
     }
     const reason = `${message}; it is not taken back: ${problem}`
-    if (this.#status.last_error !== reason) this.#logger.warn('config', 'worker holds a newer version, and keeps it', { ...fields, reason })
-    this.#askAgainAt = this.#clock.monotonic() + ASK_AGAIN_MS
-    this.#settle(delivery, 'stale', { ...this.#status, state: 'applying', last_error: reason, next_attempt_at: null })
+    if (this.#status.lastError !== reason) this.#logger.warn('config', 'worker holds a newer version, and keeps it', { ...fields, reason })
+    this.#status.declined('stale', reason)
+    this.#settle(delivery, 'stale')
     return 0
   }
 
-  /** Why the wanted config is not the controller's own word; undefined where it is. */
-  async #controllerSays(): Promise<string | undefined> {
-    try {
-      return (await this.#options.askController?.()) === false ? 'the controller has no config' : undefined
-    } catch (error) {
-      return `the controller cannot be asked: ${error instanceof Error ? error.message : String(error)}`
-    }
-  }
-
-  #settle(delivery: Delivery, declined: 'refused' | 'stale' | undefined, status: Omit<AgentStatus['worker'], 'url'>): void {
+  /** A delivery has ended, and its status says how. */
+  #settle(delivery: Delivery, declined: Declined | undefined): void {
     this.#failures = 0
     this.#declined = declined
     this.#settled = delivery
     // Going back is said once: what is handed over again later counts on from there.
     if (declined === undefined && this.#wanted === delivery && !delivery.ifNewer) this.#wanted = this.#settled = { ...delivery, ifNewer: true }
+    const report = this.#status.reportOf(delivery.config.version, declined)
     // A newer one came meanwhile: it is still to be handed over.
-    const isLatest = this.#wanted === this.#settled
-    this.#status = isLatest ? status : { ...status, state: 'applying' }
-    if (isLatest && declined !== 'stale') this.#options.onState?.(reportOf(delivery.config.version, declined, status.last_error))
+    if (this.#wanted !== this.#settled) this.#status.begins()
+    else if (report) this.#options.onState?.(report)
   }
 
   /** Looks at a worker that has its config: an empty or returned one gets it anew. */
@@ -195,14 +180,18 @@ export class Forwarder {
     } catch (error) {
       if (signal.aborted || this.#away) return
       this.#away = true
-      this.#status = { ...this.#status, last_error: error instanceof Error ? error.message : String(error) }
-      this.#logger.warn('config', 'worker cannot be reached', { reason: this.#status.last_error })
+      this.#status.lost(error instanceof Error ? error.message : String(error))
+      this.#logger.warn('config', 'worker cannot be reached', { reason: this.#status.lastError })
     }
   }
 
   #again(): void {
     this.#settled = undefined
-    this.#status = { ...this.#status, state: 'applying' }
-    if (this.#wanted) this.#options.onState?.({ version: this.#wanted.config.version, state: 'applying' })
+    if (this.#wanted) this.#begins(this.#wanted)
+  }
+
+  #begins({ config }: Delivery): void {
+    this.#status.begins()
+    this.#options.onState?.({ version: config.version, state: 'applying' })
   }
 }

@@ -17,9 +17,18 @@ export interface WorkerLink {
   look(signal: AbortSignal): Promise<WorkerState>
 }
 
-/** Makes the link on the typed client. */
-export function createWorkerLink(config: AgentConfig): WorkerLink {
-  const client = createWorkerClient(config.workerUrl, { apiKey: config.workerApiKey, fetch: createPeerFetch({ maxBytes: config.maxConfigBytes }) })
+/**
+ * The link of an agent without a worker, as a relay may be. It accepts whatever it is given: nothing is there that could
+ * refuse a version, so the agent counts as one that has applied what it holds, and does not keep a fleet from converging.
+ */
+export const noWorkerLink: WorkerLink = { give: async () => {}, look: async () => 'holds a config' }
+
+/**
+ * Makes the link on the typed client.
+ * @param workerUrl where the worker is
+ */
+export function createWorkerLink(workerUrl: string, config: Pick<AgentConfig, 'workerApiKey' | 'maxConfigBytes' | 'requestTimeoutMs'>): WorkerLink {
+  const client = createWorkerClient(workerUrl, { apiKey: config.workerApiKey, fetch: createPeerFetch({ maxBytes: config.maxConfigBytes }) })
   const within = (signal: AbortSignal) => ({ init: { signal: AbortSignal.any([signal, AbortSignal.timeout(config.requestTimeoutMs)]) } })
 
   return {

@@ -3,10 +3,12 @@ import { describe, expect, test, vi } from 'vitest'
 import { TestAgent } from '#test/_support/agent.ts'
 import { TestController } from '#test/_support/controller.ts'
 import { GoController, GoWorker, serveGo, versionsGiven } from '#test/_support/go-system.ts'
+import { quickClock } from '#test/_support/quick-clock.ts'
 import { StubServer, sendJson } from '#test/_support/stub-server.ts'
 import { TempFolder } from '#test/_support/temp.ts'
 
 const soon = { timeout: 8000, interval: 5 }
+const quick = { overrides: { clock: quickClock } }
 
 /** Our controller on a socket with the key that agents use by default. */
 async function ourController() {
@@ -125,7 +127,7 @@ describe('following a Go controller', () => {
     await using controller = await serveGo(go)
     const worker = new GoWorker()
     await using workerServer = await serveGo(worker)
-    await using agent = new TestAgent({ dataDir: folder.path, settings: { controllerUrl: controller.url, workerUrl: workerServer.url } })
+    await using agent = new TestAgent({ dataDir: folder.path, settings: { controllerUrl: controller.url, workerUrl: workerServer.url }, ...quick })
     await vi.waitFor(() => expect(worker.config?.version).toBe(1), soon)
     await vi.waitFor(() => expect(agent.follower.status.via).toBe('poll'), soon)
     go.config = { ...go.config, id: 'two', version: 2, poll_interval_seconds: 77 }
@@ -164,7 +166,7 @@ describe('without the controller', () => {
     const go = new GoController()
     go.failing = { status: 500 }
     await using controller = await serveGo(go)
-    await using agent = new TestAgent({ dataDir: folder.path, settings: { controllerUrl: controller.url, pollIntervalSeconds: 1 } })
+    await using agent = new TestAgent({ dataDir: folder.path, settings: { controllerUrl: controller.url, pollIntervalSeconds: 1 }, ...quick })
     await vi.waitFor(() => expect(agent.follower.status.state).toBe('retrying'), soon)
     const { since } = agent.follower.status
     await vi.waitFor(() => expect(controller.requests('POST', '/register').length).toBeGreaterThan(2), soon)
@@ -182,7 +184,7 @@ describe('without the controller', () => {
     await using workerServer = await serveGo(worker)
     const first = await serveGo(go)
     const { port, url } = first
-    await using agent = new TestAgent({ dataDir: folder.path, settings: { controllerUrl: url, workerUrl: workerServer.url } })
+    await using agent = new TestAgent({ dataDir: folder.path, settings: { controllerUrl: url, workerUrl: workerServer.url }, ...quick })
     await vi.waitFor(() => expect(worker.config?.version).toBe(1), soon)
     await first[Symbol.asyncDispose]()
     await vi.waitFor(() => expect(agent.follower.status.state).toBe('retrying'), soon)

@@ -3,10 +3,12 @@ import { expect, test, vi } from 'vitest'
 import { createLogger } from '#lib/observe/logger.ts'
 import { TestAgent } from '#test/_support/agent.ts'
 import { GoController, GoWorker, serveGo, versionsGiven } from '#test/_support/go-system.ts'
+import { quickClock } from '#test/_support/quick-clock.ts'
 import { StubServer, sendJson } from '#test/_support/stub-server.ts'
 import { TempFolder } from '#test/_support/temp.ts'
 
 const soon = { timeout: 8000, interval: 5 }
+const quick = { overrides: { clock: quickClock } }
 
 /** A Go controller with one version, which the agent polls every second. */
 function withVersion(version: number): GoController {
@@ -48,7 +50,7 @@ test('what a script posted to the worker stays until the next version', async ()
   await using controller = await serveGo(go)
   const worker = new GoWorker()
   await using workerServer = await serveGo(worker)
-  await using _agent = new TestAgent({ dataDir: folder.path, settings: { controllerUrl: controller.url, workerUrl: workerServer.url } })
+  await using _agent = new TestAgent({ dataDir: folder.path, settings: { controllerUrl: controller.url, workerUrl: workerServer.url }, ...quick })
   await vi.waitFor(() => expect(worker.config?.version).toBe(1), soon)
   worker.config = { version: 99, data: { by: 'script' } }
   const looks = workerServer.requests('GET', '/config').length
@@ -65,7 +67,7 @@ test('a refused version is sent once, and the next one again', async () => {
   const worker = new GoWorker()
   worker.refusing = { status: 400, message: 'no such thing' }
   await using workerServer = await serveGo(worker)
-  await using agent = new TestAgent({ dataDir: folder.path, settings: { controllerUrl: controller.url, workerUrl: workerServer.url } })
+  await using agent = new TestAgent({ dataDir: folder.path, settings: { controllerUrl: controller.url, workerUrl: workerServer.url }, ...quick })
   await vi.waitFor(() => expect(agent.forwarder.status.state).toBe('failed'), soon)
   expect(agent.forwarder.status.last_error).toContain('no such thing')
   const looks = workerServer.requests('GET', '/config').length
@@ -88,7 +90,11 @@ test('a worker that fails is tried again until it has the config; one log line f
     return worker.handler(request, response)
   })
   const logger = createLogger({ service: 'agent', level: 'info', format: 'json', destination })
-  await using _agent = new TestAgent({ dataDir: folder.path, settings: { controllerUrl: controller.url, workerUrl: workerServer.url }, overrides: { logger } })
+  await using _agent = new TestAgent({
+    dataDir: folder.path,
+    settings: { controllerUrl: controller.url, workerUrl: workerServer.url },
+    overrides: { logger, clock: quickClock },
+  })
   await vi.waitFor(() => expect(worker.config?.version).toBe(1), soon)
   expect(versionsGiven(workerServer)).toEqual([1, 1, 1])
   expect(lines.filter((line) => line.includes('worker does not take the config'))).toHaveLength(1)
@@ -104,7 +110,7 @@ test('a worker that is ahead of a live controller is taken back once; a cache al
   await using _ahead = ahead
   {
     await using controller = await serveGo(go)
-    await using agent = new TestAgent({ dataDir: folder.path, settings: { controllerUrl: controller.url, workerUrl: ahead.url } })
+    await using agent = new TestAgent({ dataDir: folder.path, settings: { controllerUrl: controller.url, workerUrl: ahead.url }, ...quick })
     await vi.waitFor(() => expect(agent.forwarder.status.state).toBe('applied'), soon)
     expect(ahead.requests('POST', '/config').map(({ path }) => path)).toEqual(['/config?if_newer=true', '/config?if_newer=false'])
   }
@@ -113,7 +119,7 @@ test('a worker that is ahead of a live controller is taken back once; a cache al
   const away = await serveGo(go)
   const { port, url } = away
   await away[Symbol.asyncDispose]()
-  await using agent = new TestAgent({ dataDir: folder.path, settings: { controllerUrl: url, workerUrl: ahead.url } })
+  await using agent = new TestAgent({ dataDir: folder.path, settings: { controllerUrl: url, workerUrl: ahead.url }, ...quick })
   await vi.waitFor(() => expect(ahead.requests('GET', '/config').length).toBeGreaterThan(3), soon)
   expect(ahead.requests('POST', '/config').map(({ path }) => path)).toEqual(['/config?if_newer=true'])
   // It comes back and says that the cached one is the latest.

@@ -4,10 +4,12 @@ import { describe, expect, test, vi } from 'vitest'
 import { createLogger } from '#lib/observe/logger.ts'
 import { TestAgent } from '#test/_support/agent.ts'
 import { GoController, GoWorker, serveGo, versionsGiven } from '#test/_support/go-system.ts'
+import { quickClock } from '#test/_support/quick-clock.ts'
 import { type StubHandler, StubServer, sendJson } from '#test/_support/stub-server.ts'
 import { TempFolder } from '#test/_support/temp.ts'
 
 const soon = { timeout: 15_000, interval: 5 }
+const quick = { overrides: { clock: quickClock } }
 const config = (version: number, id = `id-${version}`) => ({ id, version, data: { n: version }, poll_interval_seconds: 1 })
 const send = (response: ServerResponse, version: number, id?: string) => sendJson(response, 200, { data: config(version, id) }, { ETag: `"${version}"` })
 
@@ -63,7 +65,7 @@ describe.each([
     await using server = await StubServer.open(between.handler)
     await using workerServer = await serveGo(new GoWorker())
     const settings = { controllerUrl: server.url, workerUrl: workerServer.url }
-    await using agent = new TestAgent({ dataDir: folder.path, settings, overrides: { logger } })
+    await using agent = new TestAgent({ dataDir: folder.path, settings, overrides: { logger, clock: quickClock } })
     await vi.waitFor(() => expect(agent.forwarder.status.applied_version).toBe(7), soon)
     lines.length = 0
     await vi.waitFor(() => expect(agent.follower.status).toMatchObject({ state: 'following', via: capabilities[0] ?? 'poll' }), soon)
@@ -88,7 +90,7 @@ describe.each([
     between.word = 'unchanged'
     await using server = await StubServer.open(between.handler)
     await using workerServer = await serveGo(new GoWorker())
-    await using agent = new TestAgent({ dataDir: folder.path, settings: { controllerUrl: server.url, workerUrl: workerServer.url } })
+    await using agent = new TestAgent({ dataDir: folder.path, settings: { controllerUrl: server.url, workerUrl: workerServer.url }, ...quick })
     await vi.waitFor(() => expect(agent.forwarder.status.applied_version).toBe(7), soon)
     await vi.waitFor(() => expect(agent.follower.status).toMatchObject({ state: 'following', via: capabilities[0] ?? 'poll' }), soon)
     between.offer(5)
@@ -104,7 +106,7 @@ test('another id at the same version is asked about too', async () => {
   const between = new Between()
   await using server = await StubServer.open(between.handler)
   await using workerServer = await serveGo(new GoWorker())
-  await using agent = new TestAgent({ dataDir: folder.path, settings: { controllerUrl: server.url, workerUrl: workerServer.url } })
+  await using agent = new TestAgent({ dataDir: folder.path, settings: { controllerUrl: server.url, workerUrl: workerServer.url }, ...quick })
   await vi.waitFor(() => expect(agent.forwarder.status.applied_version).toBe(7), soon)
   between.offered = { version: 7, id: 'another' }
   await vi.waitFor(() => expect(confirmations(server).length).toBeGreaterThan(0), soon)
@@ -119,7 +121,7 @@ test('what the word says counts, not what was offered before', async () => {
   between.word = { version: 8 }
   await using server = await StubServer.open(between.handler)
   await using workerServer = await serveGo(new GoWorker())
-  await using agent = new TestAgent({ dataDir: folder.path, settings: { controllerUrl: server.url, workerUrl: workerServer.url } })
+  await using agent = new TestAgent({ dataDir: folder.path, settings: { controllerUrl: server.url, workerUrl: workerServer.url }, ...quick })
   await vi.waitFor(() => expect(agent.forwarder.status.applied_version).toBe(7), soon)
   between.offered = { version: 5 }
   await vi.waitFor(() => expect(agent.forwarder.status.applied_version).toBe(8), soon)
@@ -132,7 +134,7 @@ test('a Go controller that was restored, which knows nothing of the question, is
   go.config = { ...config(7), data: {} }
   await using controller = await serveGo(go)
   await using workerServer = await serveGo(new GoWorker())
-  await using agent = new TestAgent({ dataDir: folder.path, settings: { controllerUrl: controller.url, workerUrl: workerServer.url } })
+  await using agent = new TestAgent({ dataDir: folder.path, settings: { controllerUrl: controller.url, workerUrl: workerServer.url }, ...quick })
   await vi.waitFor(() => expect(agent.forwarder.status.applied_version).toBe(7), soon)
   go.config = { ...config(3), data: {} }
   await vi.waitFor(() => expect(agent.forwarder.status.applied_version).toBe(3), soon)

@@ -6,17 +6,20 @@ import { ConfigSchema } from '#lib/contract/config.ts'
 import { HealthSchema } from '#lib/contract/health.ts'
 import { AgentsPageSchema } from '#lib/contract/inventory.ts'
 import { agentIdOf } from '#lib/distribution/agent-id.ts'
+import { type Clock, systemClock } from '#lib/runtime/clock.ts'
 import { TestAgent } from '#test/_support/agent.ts'
 import { dataOf, errorOf, TEST_KEY, TestController } from '#test/_support/controller.ts'
 import { readEvents } from '#test/_support/events.ts'
 import { Gate } from '#test/_support/gate.ts'
 import { GoController, GoWorker, serveGo, versionsGiven } from '#test/_support/go-system.ts'
+import { quickClock } from '#test/_support/quick-clock.ts'
 import { requestBytes } from '#test/_support/raw-http.ts'
 import { TestRelay } from '#test/_support/relay.ts'
 import { type StubHandler, StubServer, sendJson } from '#test/_support/stub-server.ts'
 import { TempFolder } from '#test/_support/temp.ts'
 
 const soon = { timeout: 15_000, interval: 5 }
+const quick = { clock: quickClock }
 const goAgent = { hostname: 'go-host', ip_address: '10.0.0.9', port: 8081 }
 
 /** Our controller on a socket, behind a gate that a test can close. */
@@ -37,9 +40,9 @@ describe('a chain', () => {
     await using controller = await TestController.open()
     const { port } = await controller.listen()
     const batch = vi.spyOn(controller.deps.fleet, 'batch')
-    await using upper = await TestRelay.open({ controllerUrl: `http://127.0.0.1:${port}` })
+    await using upper = await TestRelay.open({ controllerUrl: `http://127.0.0.1:${port}`, ...quick })
     await holds(upper, null)
-    await using lower = await TestRelay.open({ controllerUrl: upper.url })
+    await using lower = await TestRelay.open({ controllerUrl: upper.url, ...quick })
     await holds(lower, null)
     const worker = new GoWorker()
     await using workerServer = await serveGo(worker)
@@ -80,7 +83,7 @@ describe('a chain', () => {
   test('the registration of a relay further down says whom it follows', { timeout: 30_000 }, async () => {
     await using controller = await TestController.open()
     const { port } = await controller.listen()
-    await using relay = await TestRelay.open({ controllerUrl: `http://127.0.0.1:${port}` })
+    await using relay = await TestRelay.open({ controllerUrl: `http://127.0.0.1:${port}`, ...quick })
     await holds(relay, null)
     const batch = vi.spyOn(controller.deps.fleet, 'batch')
     for (const hostname of ['low', 'low-middle', 'low-middle-upper', 'agent-middle']) {
@@ -110,15 +113,16 @@ describe('a chain', () => {
     await using _controller = controller
     await using _gate = gate
     for (const n of [1, 2, 3]) await controller.publish({ n })
-    await using upper = await TestRelay.open({ controllerUrl: gate.url })
+    await using upper = await TestRelay.open({ controllerUrl: gate.url, ...quick })
     await holds(upper, 3)
-    await using lower = await TestRelay.open({ controllerUrl: upper.url })
+    await using lower = await TestRelay.open({ controllerUrl: upper.url, ...quick })
     await holds(lower, 3)
     const worker = new GoWorker()
     await using workerServer = await serveGo(worker)
     await using agent = new TestAgent({
       dataDir: folder.path,
       settings: { controllerUrl: lower.url, workerUrl: workerServer.url, apiKey: TEST_KEY },
+      overrides: quick,
     })
     await vi.waitFor(() => expect(worker.config?.version).toBe(3), soon)
     await using restored = await TestController.open()
@@ -137,7 +141,7 @@ describe('a chain', () => {
     await using _controller = controller
     await using _gate = gate
     await controller.publish({ n: 1 })
-    await using relay = await TestRelay.open({ controllerUrl: gate.url })
+    await using relay = await TestRelay.open({ controllerUrl: gate.url, ...quick })
     await holds(relay, 1)
     gate.cut()
     await controller.publish({ n: 2 })
@@ -148,7 +152,7 @@ describe('a chain', () => {
       await using direct = new TestAgent({ dataDir: folder.path, settings: { ...settings, controllerUrl: `http://127.0.0.1:${port}` } })
       await vi.waitFor(() => expect(direct.forwarder.status.applied_version).toBe(2), soon)
     }
-    await using agent = new TestAgent({ dataDir: folder.path, settings: { ...settings, controllerUrl: relay.url } })
+    await using agent = new TestAgent({ dataDir: folder.path, settings: { ...settings, controllerUrl: relay.url }, overrides: quick })
     await vi.waitFor(() => expect(agent.follower.status.last_error).toContain('offers version 1 where 2 is held'), soon)
     expect(agent.follower.status.last_error).toContain('this relay cannot reach its controller')
     expect(agent.follower.held?.version).toBe(2)
@@ -165,20 +169,27 @@ describe('the question for the controller’s word', () => {
     /** Answers registrations with it while it is set. */
     refusing: number | undefined
     readonly questions: number[] = []
+    readonly #clock: Clock
+
+    /** @param clock by which it keeps when it was asked */
+    constructor(clock: Clock = systemClock) {
+      this.#clock = clock
+    }
+
     readonly handler: StubHandler = (request, response) => {
       if (request.path === '/register' && this.refusing !== undefined) return sendJson(response, this.refusing, { message: 'no' })
       if (request.path === '/register') return sendJson(response, 201, { data: { agent_id: 'r', poll_interval_seconds: 30, capabilities: ['stream'] } })
       if (request.path === '/config/stream') return void response.writeHead(200, { 'Content-Type': 'text/event-stream' }).write(':\n\n')
-      if (request.headers['cache-control'] === 'max-age=0') this.questions.push(performance.now())
+      if (request.headers['cache-control'] === 'max-age=0') this.questions.push(this.#clock.monotonic())
       return sendJson(response, 200, { data: this.config }, { ETag: `"${this.config.version}"` })
     }
   }
   const word = { headers: { 'Cache-Control': 'max-age=0' } }
 
   test('is passed on, and its answer adopted, higher or lower; many share one, and they are a second apart', { timeout: 30_000 }, async () => {
-    const silent = new SilentController()
+    const silent = new SilentController(quickClock)
     await using server = await StubServer.open(silent.handler)
-    await using relay = await TestRelay.open({ controllerUrl: server.url })
+    await using relay = await TestRelay.open({ controllerUrl: server.url, ...quick })
     await holds(relay, 7)
     for (const [version, id] of [
       [8, 'eight'],
@@ -193,7 +204,7 @@ describe('the question for the controller’s word', () => {
     await Promise.all(Array.from({ length: 50 }, async () => expect((await relay.fetch('/config', word)).status).toBe(200)))
     // Those that came while one was under way share the next: it began after they had asked.
     expect(silent.questions.length - asked).toBeLessThanOrEqual(2)
-    for (const [index, at] of silent.questions.entries()) if (index > 0) expect(at - (silent.questions[index - 1] ?? 0)).toBeGreaterThan(990)
+    for (const [index, at] of silent.questions.entries()) if (index > 0) expect(at - (silent.questions[index - 1] ?? 0)).toBeGreaterThan(980)
   })
 
   test('is not asked for those who only say that they do not want what a cache holds, as fetch does by itself', async () => {
@@ -227,7 +238,7 @@ describe('a Go agent below a relay', () => {
     const go = new GoController()
     go.config = { id: 'one', version: 1, data: { url: 'http://x/' }, poll_interval_seconds: 1 }
     await using server = await serveGo(go)
-    await using relay = await TestRelay.open({ controllerUrl: server.url, env: { API_KEY: 'default-api-key' } })
+    await using relay = await TestRelay.open({ controllerUrl: server.url, env: { API_KEY: 'default-api-key' }, ...quick })
     const asGo = { key: 'default-api-key' }
     await vi.waitFor(async () => expect((await relay.fetch('/config', asGo)).status).toBe(200), soon)
     const registered = await dataOf(await relay.fetch('/register', { ...asGo, body: goAgent }), 201, RegisterResponseSchema)

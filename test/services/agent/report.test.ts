@@ -10,6 +10,7 @@ import { Reporter } from '#services/agent/sync/reporter.ts'
 import { TestAgent } from '#test/_support/agent.ts'
 import { TEST_KEY, TestController } from '#test/_support/controller.ts'
 import { GoController, GoWorker, serveGo, versionsGiven } from '#test/_support/go-system.ts'
+import { quickClock } from '#test/_support/quick-clock.ts'
 import { type SeenRequest, type StubHandler, StubServer, sendJson } from '#test/_support/stub-server.ts'
 import { TempFolder } from '#test/_support/temp.ts'
 
@@ -114,7 +115,7 @@ test('after each registration the state is reported once again', async () => {
   const first = await StubServer.open(its.handler)
   const { port, url } = first
   await using workerServer = await serveGo(new GoWorker())
-  await using agent = new TestAgent({ dataDir: folder.path, settings: { controllerUrl: url, workerUrl: workerServer.url } })
+  await using agent = new TestAgent({ dataDir: folder.path, settings: { controllerUrl: url, workerUrl: workerServer.url }, overrides: { clock: quickClock } })
   await vi.waitFor(() => expect(agent.reporter.status.state).toBe('applied'), soon)
   await first[Symbol.asyncDispose]()
   await vi.waitFor(() => expect(agent.follower.status.state).toBe('retrying'), soon)
@@ -217,7 +218,11 @@ test('a Go controller is sent none', async () => {
   go.config = { id: 'one', version: 1, data: {}, poll_interval_seconds: 1 }
   await using controller = await serveGo(go)
   await using workerServer = await serveGo(new GoWorker())
-  await using agent = new TestAgent({ dataDir: folder.path, settings: { controllerUrl: controller.url, workerUrl: workerServer.url } })
+  await using agent = new TestAgent({
+    dataDir: folder.path,
+    settings: { controllerUrl: controller.url, workerUrl: workerServer.url },
+    overrides: { clock: quickClock },
+  })
   await vi.waitFor(() => expect(agent.forwarder.status.applied_version).toBe(1), soon)
   await vi.waitFor(() => expect(controller.requests('GET', '/config').length).toBeGreaterThan(2), soon)
   expect(controller.seen.filter(({ path }) => path.includes('report'))).toEqual([])

@@ -3,10 +3,14 @@ import { describe, expect, test, vi } from 'vitest'
 import { TestAgent } from '#test/_support/agent.ts'
 import { TestController } from '#test/_support/controller.ts'
 import { GoWorker, serveGo, versionsGiven } from '#test/_support/go-system.ts'
+import { quickClock } from '#test/_support/quick-clock.ts'
 import { type StubHandler, StubServer, sendJson } from '#test/_support/stub-server.ts'
 import { TempFolder } from '#test/_support/temp.ts'
 
 const soon = { timeout: 15_000, interval: 5 }
+/** How long a long poll is held: long enough, by the quick clock, to be taken for one that is. */
+const HOLD_MS = 100
+const quick = { overrides: { clock: quickClock } }
 const config = (version: number) => ({ id: `id-${version}`, version, data: { n: version }, poll_interval_seconds: 1 })
 const event = (version: number) => `id: ${version}\nevent: config\ndata: ${JSON.stringify(config(version))}\n\n`
 
@@ -15,7 +19,7 @@ function behind(stream: (response: ServerResponse) => void, latest = { version: 
   return (request, response) => {
     if (request.path === '/register') return sendJson(response, 201, { data: { agent_id: 'a', poll_interval_seconds: 1, capabilities: ['wait', 'stream'] } })
     if (request.path === '/config/stream') return stream(response)
-    if (request.path.includes('wait=')) return void setTimeout(() => response.writeHead(304, { ETag: `"${latest.version}"` }).end(), 700)
+    if (request.path.includes('wait=')) return void setTimeout(() => response.writeHead(304, { ETag: `"${latest.version}"` }).end(), HOLD_MS)
     return sendJson(response, 200, { data: config(latest.version) }, { ETag: `"${latest.version}"` })
   }
 }
@@ -45,13 +49,13 @@ test('a controller that stops says when to come back, and is not asked before', 
     response.end('retry: 3000\n\n')
   })
   await using controller = await StubServer.open((request, response) => {
-    if (request.path === '/register') asked.push(performance.now())
+    if (request.path === '/register') asked.push(quickClock.monotonic())
     return handler(request, response)
   })
-  await using _agent = new TestAgent({ dataDir: folder.path, settings: { controllerUrl: controller.url } })
+  await using _agent = new TestAgent({ dataDir: folder.path, settings: { controllerUrl: controller.url }, ...quick })
   await vi.waitFor(() => expect(asked.length).toBeGreaterThan(1), soon)
   // An ordinary backoff would be 1.3 s at most.
-  expect((asked[1] ?? 0) - (asked[0] ?? 0)).toBeGreaterThanOrEqual(3000)
+  expect((asked[1] ?? 0) - (asked[0] ?? 0)).toBeGreaterThan(2900)
 })
 
 describe('a path that breaks streams is left for the next best way', () => {
@@ -66,7 +70,7 @@ describe('a path that breaks streams is left for the next best way', () => {
   ])('one that %s', { timeout: 30_000 }, async (_what, stream) => {
     using folder = new TempFolder()
     await using controller = await StubServer.open(behind(stream))
-    await using agent = new TestAgent({ dataDir: folder.path, settings: { controllerUrl: controller.url, waitSeconds: 1 } })
+    await using agent = new TestAgent({ dataDir: folder.path, settings: { controllerUrl: controller.url, waitSeconds: 1 }, ...quick })
     await vi.waitFor(() => expect(agent.follower.status).toMatchObject({ state: 'following', via: 'wait' }), soon)
     expect(controller.requests('GET', '/config/stream')).toHaveLength(3)
     expect(agent.follower.held?.version).toBe(1)
@@ -76,7 +80,7 @@ describe('a path that breaks streams is left for the next best way', () => {
     using folder = new TempFolder()
     const latest = { version: 1 }
     await using controller = await StubServer.open(behind(begin, latest))
-    await using agent = new TestAgent({ dataDir: folder.path, settings: { controllerUrl: controller.url, streamSilenceMs: 200, waitSeconds: 1 } })
+    await using agent = new TestAgent({ dataDir: folder.path, settings: { controllerUrl: controller.url, streamSilenceMs: 200, waitSeconds: 1 }, ...quick })
     await vi.waitFor(() => expect(agent.follower.held?.version).toBe(1), soon)
     latest.version = 2
     await vi.waitFor(() => expect(agent.follower.held?.version).toBe(2), soon)
@@ -92,7 +96,7 @@ describe('a path that breaks streams is left for the next best way', () => {
       response.write(event(2))
     })
     await using controller = await StubServer.open(handler)
-    await using agent = new TestAgent({ dataDir: folder.path, settings: { controllerUrl: controller.url, waitSeconds: 1 } })
+    await using agent = new TestAgent({ dataDir: folder.path, settings: { controllerUrl: controller.url, waitSeconds: 1 }, ...quick })
     await vi.waitFor(() => expect(agent.follower.status.via).toBe('wait'), soon)
     broken = false
     await vi.waitFor(() => expect(agent.follower.status.via).toBe('stream'), { timeout: 30_000, interval: 20 })
