@@ -34,4 +34,4 @@ EXPOSE 6001 6002 8081
 ENV SERVICE_PORT=6001
 HEALTHCHECK --interval=5s --timeout=3s --start-period=10s --retries=3 CMD ["node", "scripts/healthcheck.mjs"]
 # Node handles SIGTERM itself; without an init it is process 1, and gets it directly.
-CMD ["node", "--max-semi-space-size=8", "dist/controller.js"]
+CMD ["node", "--max-semi-space-size=16", "dist/controller.js"]

@@ -1,5 +1,6 @@
 import type { ReceivedConfig } from '../contract/config.ts'
 import { etagOf } from '../http/etag.ts'
+import { type EventBytes, eventBytes } from '../http/event-sink.ts'
 import { type Clock, systemClock } from '../runtime/clock.ts'
 import { Deadlines } from '../watch/deadlines.ts'
 import { ChangeHub } from '../watch/hub.ts'
@@ -20,7 +21,7 @@ export interface Snapshot {
   /** Latin-1 where all of it is ASCII: Node writes that faster, and the bytes are the same. */
   readonly encoding: 'latin1' | 'utf8'
   /** The whole event of a stream; one buffer for all watchers. */
-  readonly event: Uint8Array
+  readonly event: EventBytes
 }
 
 /** Makes the snapshot of a version. */
@@ -28,7 +29,7 @@ function snapshotOf(config: ReceivedConfig): Snapshot {
   const head = '{"request_id":"'
   const json = JSON.stringify(config)
   const tail = `","status":200,"success":true,"message":"success","data":${json}}`
-  const event = Buffer.from(`id: ${config.version}\nevent: config\ndata: ${json}\n\n`)
+  const event = eventBytes(`id: ${config.version}\nevent: config\ndata: ${json}\n\n`)
   const bytes = Buffer.byteLength(head) + Buffer.byteLength(tail)
   const encoding = bytes === head.length + tail.length ? 'latin1' : 'utf8'
   return { config, version: config.version, etag: etagOf(config.version), head, tail, bytes, encoding, event }

@@ -1,4 +1,4 @@
-import type { EventSink } from '../http/event-sink.ts'
+import { type EventBytes, type EventSink, eventBytes } from '../http/event-sink.ts'
 import type { Logger } from '../observe/logger.ts'
 import { cutOffComment } from './cut-off.ts'
 import type { ConfigFeed, Snapshot } from './feed.ts'
@@ -7,10 +7,9 @@ import type { Presence, Sign } from './followers.ts'
 /** Into how many parts the watchers are parted, so that their heartbeats do not come all at once. */
 const HEARTBEAT_SLOTS = 30
 
-const encoder = new TextEncoder()
-const heartbeat = encoder.encode(':\n\n')
+const heartbeat = eventBytes(':\n\n')
 /** How long to wait before the stream is opened again. */
-const retryAfter = (ms: number): Uint8Array => encoder.encode(`retry: ${ms}\n\n`)
+const retryAfter = (ms: number): EventBytes => eventBytes(`retry: ${ms}\n\n`)
 /** What a stream begins with. */
 const opening = retryAfter(1000)
 
@@ -102,13 +101,13 @@ export class ConfigStreams {
     sink.end()
   }
 
-  #send(stream: Stream, bytes: Uint8Array): void {
+  #send(stream: Stream, event: EventBytes): void {
     if (stream.sink.buffered > this.#limits.max_buffered_bytes) this.#cut(stream)
-    else stream.sink.write(bytes)
+    else stream.sink.write(event)
   }
 
   /** What is sent as a heartbeat now; one buffer for all. */
-  #heartbeat(): Uint8Array {
+  #heartbeat(): EventBytes {
     const ms = this.#cutOffMs()
     return ms === null ? heartbeat : cutOffComment(ms)
   }

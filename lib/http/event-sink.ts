@@ -4,10 +4,22 @@ import type { Context } from 'hono'
 import { beginsToWait } from './admission.ts'
 import { outgoingOf } from './outgoing.ts'
 
+/** Bytes of a stream, and the same as one chunk of HTTP/1.1 (RFC 9112, section 7.1); made once for all who get them. */
+export interface EventBytes {
+  readonly bytes: Uint8Array
+  readonly chunk: Uint8Array
+}
+
+/** Makes what sinks take of a text. */
+export function eventBytes(text: string): EventBytes {
+  const bytes = Buffer.from(text)
+  return { bytes, chunk: Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, Buffer.from('\r\n')]) }
+}
+
 /** Where the events of one stream go, whatever the runtime. */
 export interface EventSink {
-  /** Takes bytes; never blocks. The same buffer may be given to thousands of sinks. */
-  write(bytes: Uint8Array): void
+  /** Takes bytes; never blocks. The same bytes may be given to thousands of sinks. */
+  write(event: EventBytes): void
   /** Bytes that were taken and have not left this process. */
   readonly buffered: number
   /** Ends the stream after what was written. */
@@ -29,8 +41,15 @@ class NodeSink implements EventSink {
     this.#outgoing = outgoing
   }
 
-  write(bytes: Uint8Array): void {
-    this.#outgoing.write(bytes)
+  /**
+   * Where Node would frame the bytes as a chunk it is given the whole chunk instead: one write to the kernel, where its
+   * own way takes a gathered one of four parts, which is a third of what a publish costs (measured, ten thousand
+   * streams). Before the response has its socket to itself, as behind a pipelined request, Node does it.
+   */
+  write({ bytes, chunk }: EventBytes): void {
+    const { socket } = this.#outgoing
+    if (socket === null || !this.#outgoing.chunkedEncoding || this.#outgoing.writableEnded) this.#outgoing.write(bytes)
+    else socket.write(chunk)
   }
 
   get buffered(): number {
@@ -65,6 +84,7 @@ export function forgetHeaders({ req }: ServerResponse): void {
  */
 export function beginEvents(outgoing: ServerResponse, requestId: string): EventSink {
   outgoing.writeHead(200, { ...eventHeaders, 'X-Request-Id': requestId })
+  outgoing.flushHeaders()
   forgetHeaders(outgoing)
   beginsToWait(outgoing)
   return new NodeSink(outgoing)
@@ -88,7 +108,7 @@ function webSink(): { readonly sink: EventSink; readonly body: ReadableStream<Ui
     new ByteLengthQueuingStrategy({ highWaterMark: 0 }),
   )
   const sink: EventSink = {
-    write: (bytes) => controller?.enqueue(bytes),
+    write: ({ bytes }) => controller?.enqueue(bytes),
     get buffered() {
       return -(controller?.desiredSize ?? 0)
     },
