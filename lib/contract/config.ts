@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { DataRequestSchema } from './hit-request.ts'
+import { DataScheduleSchema } from './schedule.ts'
 
 /** The poll interval where a publish names none, in seconds. */
 export const DEFAULT_POLL_INTERVAL_SECONDS = 30
@@ -27,12 +28,13 @@ export function urlProblem(value: unknown): string | undefined {
   // Without control characters and an empty host: Go's clients refuse what the URL standard mends.
   if (!/^https?:\/\/[^/\\?#\s]/i.test(value) || /[\p{Cc}]/u.test(value) || value !== value.trim())
     return `${wanted}, got ${JSON.stringify(value.slice(0, 200))}`
+  if (value.includes('${secret:')) return `${wanted} and references to secrets: those stand in the headers or the body of data.request`
   if (url.username || url.password) return `${wanted}: everybody who may read the config would read them`
   return undefined
 }
 
 /**
- * Refuses what of a config's data no worker could use: its `url` and its `request`; other keys may be anything.
+ * Refuses what of a config's data no worker could use: its `url`, its `request` and its `schedule`; other keys may be anything.
  * @param options.emptyUrl whether an empty url counts as none, as the Go worker takes it
  */
 export const refuseUnusable =
@@ -42,13 +44,13 @@ export const refuseUnusable =
       const problem = urlProblem(data.url)
       if (problem) context.addIssue({ code: 'custom', path: ['url'], message: problem })
     }
-    if (!Object.hasOwn(data, 'request')) return
-    for (const { path, message } of DataRequestSchema.safeParse(data.request).error?.issues ?? []) {
-      context.addIssue({ code: 'custom', path: ['request', ...path], message })
+    for (const [key, schema] of [['request', DataRequestSchema] as const, ['schedule', DataScheduleSchema] as const]) {
+      if (!Object.hasOwn(data, key)) continue
+      for (const { path, message } of schema.safeParse(data[key]).error?.issues ?? []) context.addIssue({ code: 'custom', path: [key, ...path], message })
     }
   }
 
-/** `data` of a config: any JSON object; its `url` is what the workers hit, its `request` says how. */
+/** `data` of a config: any JSON object; its `url` is what the workers hit, its `request` says how, its `schedule` when they do so by themselves. */
 export const ConfigDataSchema = z
   .record(z.string(), z.unknown(), { error: 'expected a JSON object' })
   .superRefine(refuseUnusable({ emptyUrl: false }))

@@ -3,7 +3,7 @@ import { z } from 'zod'
 /** What a code means to the person who meets it; docs/errors.md is made from this table. */
 export interface ErrorInfo {
   /** The HTTP status it always comes with. */
-  readonly status: 400 | 401 | 403 | 404 | 405 | 408 | 409 | 412 | 413 | 415 | 431 | 500 | 503
+  readonly status: 400 | 401 | 403 | 404 | 405 | 408 | 409 | 412 | 413 | 415 | 429 | 431 | 500 | 503
   /** What happened. */
   readonly what: string
   /** What to do about it. */
@@ -65,6 +65,11 @@ export const errorTable = {
     what: 'A relay was asked to follow itself, directly or by way of other relays: the request has passed it before, as `X-Relay-Path` says.',
     fix: 'Set `CONTROLLER_URL` of one of the relays that the message names to the controller, or to a relay nearer to it.',
   },
+  HIT_UNFINISHED: {
+    status: 409,
+    what: 'A hit was to be run again that has not ended yet: it is still queued, runs, or waits for its next attempt.',
+    fix: 'Wait for its end (`GET /hit/TASK_ID?wait=SECONDS`); a hit that failed for good can then be run again.',
+  },
   VERSION_CONFLICT: {
     status: 412,
     what: 'Somebody published between your reading and your publishing: `If-Match` is not the latest version.',
@@ -79,6 +84,11 @@ export const errorTable = {
     status: 415,
     what: 'The body is declared as something other than JSON, or is compressed.',
     fix: 'Send JSON with `Content-Type: application/json` (or none) and without `Content-Encoding`.',
+  },
+  BACKLOG_FULL: {
+    status: 429,
+    what: 'As many hits as `HIT_MAX_BACKLOG` allows wait already, so this one was not queued.',
+    fix: 'Try again after `Retry-After` seconds. `GET /hits/stats` says how many wait, whether the queue is paused, and which destinations do not answer.',
   },
   HEADERS_TOO_LARGE: {
     status: 431,
@@ -97,12 +107,12 @@ export const errorTable = {
   },
   RESULT_FETCH_FAILED: {
     status: 500,
-    what: 'The store that holds the results of hits cannot be reached, so it is not known whether the task exists.',
+    what: 'The store that holds hits and their results cannot be reached, so it is not known whether the task exists, nor how hits stand.',
     fix: 'Ask again later; `/health` of the worker says what is wrong with its queue.',
   },
   QUEUE_UNAVAILABLE: {
     status: 503,
-    what: 'The hit was not accepted, since the queue cannot be reached or cannot write. The message says which: nothing was queued, or the reply is missing and the hit may have been queued.',
+    what: 'The hit was not accepted, or what was to be changed about hits was not changed, since the queue cannot be reached or cannot write. The message says which: nothing was done, or the reply is missing and it may have been done.',
     fix: 'Try again after `Retry-After` seconds, with the same `Idempotency-Key`: it makes a retry safe where the hit may have been queued. `/health` of the worker says what is wrong: is Redis up, is the disk full?',
   },
   STORE_UNAVAILABLE: {

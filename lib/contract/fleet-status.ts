@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { AgentIdSchema } from './fleet.ts'
 import { fleetStates } from './inventory.ts'
+import { VersionOutcomeSchema } from './outcome.ts'
 
 const slowAgent = z.object({
   agent_id: AgentIdSchema,
@@ -40,6 +41,11 @@ export const FleetStatusSchema = z
           .meta({ description: 'Until the last online agent that reports had applied it; absent until then, and after a restart of the controller.' }),
       })
       .nullable(),
+    hits: z
+      .array(VersionOutcomeSchema.extend({ agents: z.number().int().meta({ description: 'How many online agents told of hits of this version.' }) }))
+      .meta({
+        description: 'What became of hits by config version, over all online agents whose worker tells it: their last 5 minutes. Newest version first.',
+      }),
   })
   .meta({
     id: 'FleetStatus',
@@ -49,6 +55,7 @@ export const FleetStatusSchema = z
       converged_ratio: 0.5,
       slowest: [{ agent_id: '9a1f6c0e-5d0f-5f5b-8a51-7b1f2f0a9c55', hostname: 'web-01', state: 'failed', applied_version: 6 }],
       last_publish: { version: 7, at: '2026-11-24T09:00:00.000Z' },
+      hits: [],
     },
   })
 export type FleetStatus = z.infer<typeof FleetStatusSchema>

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { followModes, RegisterRequestSchema } from './agent.ts'
 import { VersionSchema } from './config.ts'
+import { HitOutcomesSchema } from './outcome.ts'
 
 /** How far a worker is with a version, as its agent reports it. */
 export const reportStates = ['applying', 'applied', 'failed'] as const
@@ -30,6 +31,9 @@ export const ReportSchema = z
     version: VersionSchema,
     state: z.enum(reportStates),
     error: error.optional().meta({ description: 'Why the worker refused the version.' }),
+    hits: HitOutcomesSchema.optional().meta({
+      description: 'What became of the hits of its worker in the last 5 minutes; absent where there were none, or it does not say.',
+    }),
   })
   .meta({ id: 'Report', example: { version: 7, state: 'applied' } })
 export type Report = z.infer<typeof ReportSchema>

@@ -31,11 +31,16 @@ const headerName = z
   .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$/, { error: 'expected a header name: letters, digits and hyphens' })
   .refine((name) => !reservedHeaders.has(name.toLowerCase()), { error: 'this header is set by the worker itself and cannot be given' })
 
-/** Refuses what looks like a reference: sent literally, it would reach the target in a credential's place. */
-const noReference = (text: z.ZodString) =>
-  text.refine((value) => !value.includes('${secret:'), { error: 'expected the value itself: this worker replaces no references to secrets' })
+/** What begins as a reference to a secret does, and is none: sent literally, it would reach the target in a credential's place. */
+const brokenReference = /\$\{(?!secret:[A-Z0-9_]{1,64}\})\s*[Ss][Ee][Cc][Rr][Ee][Tt]\s*:/
 
-const headerValue = noReference(
+/** Refuses references to secrets that have another form than `${secret:NAME}`; what a NAME stands for only the worker knows. */
+const withReferences = (text: z.ZodString) =>
+  text.refine((value) => !brokenReference.test(value), {
+    error: `expected references to secrets as \${secret:NAME}: capital letters, digits and underscores, at most 64`,
+  })
+
+const headerValue = withReferences(
   z.string({ error: 'expected a string' }).regex(/^[\t\x20-\x7e\x80-\xff]*$/, { error: 'expected a header value: no line breaks or control characters' }),
 )
 
@@ -57,7 +62,7 @@ export const HitRequestSchema = z
         }
       })
       .default({}),
-    body: noReference(z.string({ error: 'expected a string; write JSON as a string' })).optional(),
+    body: withReferences(z.string({ error: 'expected a string; write JSON as a string' })).optional(),
     timeout_seconds: z
       .number({ error: 'expected a number of seconds' })
       .positive({ error: 'expected more than 0 seconds' })

@@ -33,6 +33,22 @@ export const HitTimingsSchema = z
   .meta({ id: 'HitTimings', example: { resolve: 0.4, connect: 0.6, processing: 3.1, transfer: 0.2, total: 4.4, reused: false } })
 export type HitTimings = z.infer<typeof HitTimingsSchema>
 
+/** How many attempts the history of one hit keeps; the oldest go first. */
+export const MAX_HISTORY = 100
+
+/** One attempt that was charged, as the history of a hit keeps it: what each request came to, without its body. */
+export const HitAttemptSchema = z
+  .object({
+    attempt: z.number().int().min(1).meta({ description: 'Counted from 1, and anew after a retry by hand.' }),
+    started_at: z.iso.datetime(),
+    total_ms: z.number().nonnegative(),
+    status_code: z.number().int().optional(),
+    error_class: z.enum(hitErrorClasses).optional().meta({ description: 'Absent where the attempt completed the hit.' }),
+    error: z.string().optional(),
+  })
+  .meta({ id: 'HitAttempt', example: { attempt: 1, started_at: '2026-11-24T09:00:00.000Z', total_ms: 4.4, status_code: 200 } })
+export type HitAttempt = z.infer<typeof HitAttemptSchema>
+
 /** `GET /hit`: what was accepted. */
 export const HitAcceptedSchema = z
   .object({ task_id: z.string(), status: z.literal('queued') })
@@ -53,6 +69,10 @@ export const HitResultSchema = z
     truncated: z.boolean().optional(),
     size_bytes: z.number().int().nonnegative().optional().meta({ description: 'A valid Content-Length, else what was seen.' }),
     timings: HitTimingsSchema.optional(),
+    history: z
+      .array(HitAttemptSchema)
+      .optional()
+      .meta({ description: `Each attempt that was charged, oldest first, the last ${MAX_HISTORY}.` }),
     config_version: z.number().int().optional().meta({ description: 'The version of the config that the hit was accepted with.' }),
     enqueued_at: z.iso.datetime().optional(),
     finished_at: z.iso.datetime().optional(),
@@ -68,6 +88,7 @@ export const HitResultSchema = z
       truncated: false,
       size_bytes: 5,
       timings: { resolve: 0.4, connect: 0.6, processing: 3.1, transfer: 0.2, total: 4.4, reused: false },
+      history: [{ attempt: 1, started_at: '2026-11-24T09:00:00.009Z', total_ms: 4.4, status_code: 200 }],
       config_version: 7,
       enqueued_at: '2026-11-24T09:00:00.000Z',
       finished_at: '2026-11-24T09:00:00.014Z',
