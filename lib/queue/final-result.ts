@@ -1,16 +1,29 @@
-import type { HitResult } from '../contract/hit.ts'
+import { type HitAttempt, type HitResult, MAX_HISTORY } from '../contract/hit.ts'
 import { failedResult, type HitJob, type HitOutcomeResult, MAX_CRASHES } from './port.ts'
+
+/** What a hit has behind it. */
+export interface Tries {
+  /** Requests that were charged, since the last retry by hand. */
+  readonly attempts: number
+  /** All that were charged, oldest first; at most {@link MAX_HISTORY}. */
+  readonly history: readonly HitAttempt[]
+}
+
+/** A history with one more attempt; the oldest goes where it would grow too long. */
+export const withAttempt = (history: readonly HitAttempt[], tried: HitAttempt | undefined): readonly HitAttempt[] =>
+  tried === undefined ? history : [...history, tried].slice(-MAX_HISTORY)
 
 /**
  * The result as it is stored and answered, `data` of `GET /hit/:taskId`.
- * @param attempts requests that were charged, the last one included
+ * @param tries the last one included
  * @param finishedAt ms since the epoch
  */
-export function finalResult(job: HitJob, outcome: HitOutcomeResult, attempts: number, finishedAt: number): HitResult {
+export function finalResult(job: HitJob, outcome: HitOutcomeResult, { attempts, history }: Tries, finishedAt: number): HitResult {
   return {
     task_id: job.task_id,
     ...outcome,
     attempts,
+    ...(history.length === 0 ? {} : { history: [...history] }),
     config_version: job.config_version,
     enqueued_at: new Date(job.enqueued_at).toISOString(),
     finished_at: new Date(finishedAt).toISOString(),
@@ -21,11 +34,12 @@ export function finalResult(job: HitJob, outcome: HitOutcomeResult, attempts: nu
  * What is known of a hit that has not ended.
  * @param started whether a worker has ever taken it: without that it is `queued`, from then on `pending`
  */
-export function unfinishedResult(job: HitJob, started: boolean, attempts: number): HitResult {
+export function unfinishedResult(job: HitJob, started: boolean, { attempts, history }: Tries): HitResult {
   return {
     task_id: job.task_id,
     status: started ? 'pending' : 'queued',
     attempts,
+    ...(history.length === 0 ? {} : { history: [...history] }),
     config_version: job.config_version,
     enqueued_at: new Date(job.enqueued_at).toISOString(),
   }

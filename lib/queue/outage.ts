@@ -19,6 +19,8 @@ export class Outage {
   readonly #options: OutageOptions
   #since: number | undefined
   #reason: string | undefined
+  /** When it was back the last time, by the monotonic clock. */
+  #backAt = Number.NEGATIVE_INFINITY
 
   constructor(options: OutageOptions) {
     this.#options = options
@@ -33,9 +35,13 @@ export class Outage {
     return this.#reason
   }
 
-  down(error: unknown): void {
+  /**
+   * Something failed since the store is away.
+   * @param began when it began, by the monotonic clock, where it took its time: what began before the store was back says nothing of now
+   */
+  down(error: unknown, began = Number.POSITIVE_INFINITY): void {
     const { logger, clock, part, store, onDown, closed } = this.#options
-    if (this.#since !== undefined || closed.aborted) return
+    if (this.#since !== undefined || closed.aborted || began < this.#backAt) return
     this.#since = clock.monotonic()
     const reason = error instanceof Error ? error.message || error.name : String(error)
     this.#reason = reason
@@ -49,6 +55,7 @@ export class Outage {
     const seconds = (clock.monotonic() - this.#since) / 1000
     this.#since = undefined
     this.#reason = undefined
+    this.#backAt = clock.monotonic()
     logger.info(part, `${store} is back after ${seconds.toFixed(1)} s`)
   }
 }

@@ -1,7 +1,10 @@
 import type { Logger, LogPart } from '../observe/logger.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { thrownOutcome } from './final-result.ts'
-import type { AttemptOutcome, HitJob, HitProcessor } from './port.ts'
+import type { AttemptContext, AttemptOutcome, HitJob, HitProcessor } from './port.ts'
+
+/** Which attempt it is. */
+export type AttemptFacts = Omit<AttemptContext, 'signal'>
 
 /** How long an aborted attempt may take to answer before its hit is given back without it, in ms. */
 const ABORT_GRACE_MS = 500
@@ -46,12 +49,12 @@ export class RunningAttempts {
    * Makes one attempt and has its outcome written.
    * @param settle writes the outcome; its answer is passed on, and the attempt counts as running until then
    */
-  async run<T>(job: HitJob, attempt: number, process: HitProcessor, settle: (outcome: AttemptOutcome) => Promise<T>): Promise<T> {
+  async run<T>(job: HitJob, facts: AttemptFacts, process: HitProcessor, settle: (outcome: AttemptOutcome) => Promise<T>): Promise<T> {
     // Not by its id: a hit whose lease was lost may run here a second time before the first has stopped.
     const running: Running = { taskId: job.task_id, controller: new AbortController(), givenUp: Promise.withResolvers(), stopGrace: () => {} }
     this.#running.add(running)
     try {
-      return await settle(await this.#outcome(running, job, attempt, process))
+      return await settle(await this.#outcome(running, job, facts, process))
     } finally {
       running.stopGrace()
       this.#running.delete(running)
@@ -91,10 +94,10 @@ export class RunningAttempts {
       this.#options.logger.warn(this.#options.part, `${this.#running.size} hits could not be given back in time; they run again once their lease is over`)
   }
 
-  async #outcome(running: Running, job: HitJob, attempt: number, process: HitProcessor): Promise<AttemptOutcome> {
+  async #outcome(running: Running, job: HitJob, facts: AttemptFacts, process: HitProcessor): Promise<AttemptOutcome> {
     const { signal } = running.controller
     try {
-      return await Promise.race([process(job, { attempt, signal }), running.givenUp.promise])
+      return await Promise.race([process(job, { ...facts, signal }), running.givenUp.promise])
     } catch (error) {
       // Thrown because it was aborted: that is no fault of the hit.
       if (signal.aborted) return { kind: 'release', delay_ms: 0 }

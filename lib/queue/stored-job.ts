@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
-import { type HitResult, HitResultSchema } from '../contract/hit.ts'
+import { type HitAttempt, HitAttemptSchema, type HitResult, HitResultSchema } from '../contract/hit.ts'
 import type { HitJob } from './port.ts'
 
 /** A {@link HitJob} as it lies in a store: JSON, read back with a check, since a store outlives the code that wrote it. */
@@ -23,3 +23,6 @@ export const isTaskId = (text: string): boolean => /^[0-9a-f]{8}(?:-[0-9a-f]{4})
 
 /** What is stored of an Idempotency-Key: its SHA-256, so that any key has one length, and is not readable in the store. */
 export const digestKey = (idempotencyKey: string): string => createHash('sha256').update(idempotencyKey).digest('hex')
+
+/** A history as it lies in a store. @throws ZodError or SyntaxError where the text is none */
+export const parseHistory = (json: string): HitAttempt[] => z.array(HitAttemptSchema).parse(JSON.parse(json))

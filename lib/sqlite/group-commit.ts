@@ -16,6 +16,16 @@ export class OperationRefused extends Error {
   }
 }
 
+/** What a group commit can be given. */
+interface GroupCommitOptions {
+  /** Operations a transaction, so that one flush does not hold the event loop for long; 512 where absent. */
+  readonly maxBatch?: number
+  /** Called after each commit, before anybody hears of it: what operations kept in memory holds. */
+  readonly committed?: () => void
+  /** Called after each rollback, before anybody hears of it: what operations kept in memory does not hold. */
+  readonly rolledBack?: () => void
+}
+
 /**
  * Group commit: operations that arrive while the event loop is busy go into one transaction, with one sync
  * for all of them, and every caller hears back only after that sync. With `synchronous=FULL` the sync is what
@@ -24,17 +34,17 @@ export class OperationRefused extends Error {
  */
 export class GroupCommit<Op, Result> {
   readonly #run: (batch: readonly Waiting<Op, Result>[]) => (() => void)[]
-  readonly #maxBatch: number
+  readonly #options: GroupCommitOptions
   #waiting: Waiting<Op, Result>[] = []
   #scheduled = false
+  #held = 0
 
   /**
    * @param apply performs one operation inside the transaction, and answers or throws {@link OperationRefused}
    *   before it has written anything; any other error rolls the whole batch back and rejects all of it
-   * @param options.maxBatch operations a transaction, so that one flush does not hold the event loop for long
    */
-  constructor(db: SqliteDatabase, apply: (op: Op) => Result, options: { readonly maxBatch?: number } = {}) {
-    this.#maxBatch = options.maxBatch ?? 512
+  constructor(db: SqliteDatabase, apply: (op: Op) => Result, options: GroupCommitOptions = {}) {
+    this.#options = options
     const answer = ({ op, resolve, reject }: Waiting<Op, Result>): (() => void) => {
       try {
         const result = apply(op)
@@ -52,24 +62,42 @@ export class GroupCommit<Op, Result> {
   submit(op: Op): Promise<Result> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ op, resolve, reject })
-      if (this.#scheduled) return
-      this.#scheduled = true
-      // After the I/O of this turn: every request that was already in the socket buffers joins the batch.
-      setImmediate(() => this.#flush())
+      this.#schedule()
     })
+  }
+
+  /** Lets operations wait, and begins no transaction, until the promise is settled. */
+  hold(until: Promise<unknown>): void {
+    this.#held += 1
+    const release = () => {
+      this.#held -= 1
+      this.#schedule()
+    }
+    until.then(release, release)
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#held > 0 || this.#waiting.length === 0) return
+    this.#scheduled = true
+    // After the I/O of this turn: every request that was already in the socket buffers joins the batch.
+    setImmediate(() => this.#flush())
   }
 
   #flush(): void {
     this.#scheduled = false
-    const batch = this.#waiting.splice(0, this.#maxBatch)
-    if (this.#waiting.length > 0) {
-      this.#scheduled = true
-      setImmediate(() => this.#flush())
-    }
+    if (this.#held > 0) return
+    const { maxBatch = 512, committed, rolledBack } = this.#options
+    const batch = this.#waiting.splice(0, maxBatch)
+    this.#schedule()
+    let answers: (() => void)[]
     try {
-      for (const answer of this.#run(batch)) answer()
+      answers = this.#run(batch)
     } catch (error) {
+      rolledBack?.()
       for (const waiting of batch) waiting.reject(error)
+      return
     }
+    committed?.()
+    for (const answer of answers) answer()
   }
 }

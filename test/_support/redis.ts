@@ -1,52 +1,66 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { Redis } from 'ioredis'
 
-/** A port that was free a moment ago. */
+/** Below what systems give to connections, so that a port stays free while its server is away. */
+const KEPT = { from: 20_000, to: 30_000 }
+
+/**
+ * A port that was free a moment ago, and to which a server can come back. One of the kernel's choice may be taken meanwhile by
+ * any connection, even by one that is trying to reach that very server: a connection to itself.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('Cannot find a free port: the server has no address')
-  return address.port
+  for (;;) {
+    const port = randomInt(KEPT.from, KEPT.to)
+    const server = createServer()
+    const listening = new Promise<boolean>((resolve) => server.once('listening', () => resolve(true)).once('error', () => resolve(false)))
+    server.listen(port, '127.0.0.1')
+    if (!(await listening)) continue
+    server.close()
+    await once(server, 'close')
+    return port
+  }
 }
+
+/** Settings as on redis-server's command line, `['--appendonly', 'no']`; they come after the usual ones. Some need to know the port. */
+export type RedisSettings = readonly string[] | ((port: number) => readonly string[])
 
 /** A real redis-server of a test's own, with AOF, in a folder of its own. It keeps its port and its data over a restart. */
 export class TestRedis implements AsyncDisposable {
   readonly host = '127.0.0.1'
   readonly port: number
   readonly #folder = mkdtempSync(join(tmpdir(), 'dcm-redis-'))
-  readonly #settings: readonly string[]
+  readonly #settings: RedisSettings
   #process: ChildProcess | undefined
   readonly #end = () => void this.#process?.kill('SIGKILL')
 
-  private constructor(port: number, settings: readonly string[]) {
+  private constructor(port: number, settings: RedisSettings) {
     this.port = port
     this.#settings = settings
   }
 
-  /** @param settings as on redis-server's command line, `['--appendonly', 'no']`; they come after the usual ones */
-  static async start(settings: readonly string[] = []): Promise<TestRedis> {
+  static async start(settings: RedisSettings = []): Promise<TestRedis> {
     const redis = await TestRedis.prepare(settings)
     await redis.start()
     return redis
   }
 
   /** One that is not started yet. */
-  static async prepare(settings: readonly string[] = []): Promise<TestRedis> {
+  static async prepare(settings: RedisSettings = []): Promise<TestRedis> {
     return new TestRedis(await freePort(), settings)
   }
 
   /** Starts it, or starts it again; resolves when it takes commands. */
   async start(): Promise<void> {
     const usual = ['--port', String(this.port), '--bind', this.host, '--dir', this.#folder, '--save', '', '--appendonly', 'yes', '--appendfsync', 'everysec']
-    const child = spawn('redis-server', [...usual, ...this.#settings], { stdio: ['ignore', 'pipe', 'ignore'] })
+    const settings = typeof this.#settings === 'function' ? this.#settings(this.port) : this.#settings
+    const child = spawn('redis-server', [...usual, ...settings], { stdio: ['ignore', 'pipe', 'ignore'] })
     this.#process = child
     // A test that times out never gets to its disposal.
     process.once('exit', this.#end)
@@ -59,6 +73,13 @@ export class TestRedis implements AsyncDisposable {
     throw new Error(`Cannot start redis-server on port ${this.port}: it ended with code ${child.exitCode}. Is redis-server 7 on the PATH?`)
   }
 
+  /** Changes a setting of the running server. */
+  async config(name: string, value: string): Promise<void> {
+    const client = new Redis({ host: this.host, port: this.port })
+    await client.config('SET', name, value)
+    client.disconnect()
+  }
+
   /** kill -9. */
   async kill(): Promise<void> {
     const child = this.#process
@@ -66,6 +87,12 @@ export class TestRedis implements AsyncDisposable {
     const exit = once(child, 'exit')
     child.kill('SIGKILL')
     await exit
+  }
+
+  /** kill -9, and everything that it kept is gone. */
+  async forget(): Promise<void> {
+    await this.kill()
+    for (const name of readdirSync(this.#folder)) rmSync(join(this.#folder, name), { recursive: true, force: true })
   }
 
   /** SIGSTOP: connections stay open and nothing answers. */

@@ -4,10 +4,10 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import type { HitResult } from '#lib/contract/hit.ts'
+import type { HitAttempt, HitResult, HitStatus } from '#lib/contract/hit.ts'
 import type { Logger } from '#lib/observe/logger.ts'
 import { createLogger } from '#lib/observe/logger.ts'
-import type { AttemptOutcome, HitJob, HitQueue, Unqueued } from '#lib/queue/port.ts'
+import type { AttemptOutcome, HitJob, HitQueue, StoredHit, Unqueued } from '#lib/queue/port.ts'
 import type { Clock } from '#lib/runtime/clock.ts'
 
 /** A way in which a store goes away, and comes back. */
@@ -22,7 +22,7 @@ export interface Fault {
 /** An engine with an empty store, for one test. */
 export interface HitQueueHarness extends AsyncDisposable {
   /** Opens the store; queues that are still open at the end are disposed of. */
-  open(options?: { readonly logger?: Logger; readonly clock?: Clock }): Promise<HitQueue>
+  open(options?: { readonly logger?: Logger; readonly clock?: Clock; readonly maxBacklog?: number }): Promise<HitQueue>
   /** What the child needs to open the same store, as JSON. */
   readonly store: string
   /** Lets leases of dead processes run out now, rather than in their time. */
@@ -54,6 +54,37 @@ export const completed: AttemptOutcome = {
   kind: 'final',
   result: { status: 'completed', status_code: 200, body: 'hello', truncated: false, size_bytes: 5, timings: { total: 1.5 } },
 }
+
+/** A final outcome of a hit that had no answer. */
+export const failed: AttemptOutcome = { kind: 'final', result: { status: 'failed', error_class: 'timeout', error: 'no answer' } }
+
+/** An attempt, as the executor gives it to the history. */
+export const tried = (attempt: number, fields: Partial<HitAttempt> = {}): HitAttempt => ({
+  attempt,
+  started_at: new Date().toISOString(),
+  total_ms: 1.5,
+  error_class: 'timeout',
+  error: 'no answer',
+  ...fields,
+})
+
+/** Charged, and run again after a delay. */
+export const retryIn = (delay_ms: number, attempt = 1): AttemptOutcome => ({ kind: 'retry', delay_ms, tried: tried(attempt) })
+
+/** All hits of a state, read by pages of `limit`. */
+export async function listAll(queue: HitQueue, state: HitStatus, limit = 100): Promise<StoredHit[]> {
+  const found: StoredHit[] = []
+  for (let cursor: string | undefined; ; ) {
+    const { hits, next } = await queue.list({ state, limit, ...(cursor === undefined ? {} : { cursor }) })
+    found.push(...hits)
+    if (next === undefined) return found
+    cursor = next
+  }
+}
+
+/** The ids of all hits of a state, in the order of the list. */
+export const idsOf = async (queue: HitQueue, state: HitStatus, limit = 100): Promise<string[]> =>
+  (await listAll(queue, state, limit)).map(({ job }) => job.task_id)
 
 /** Resolves once `check` gives something, and fails after `ms`. */
 export async function until<T>(what: string, check: () => T | undefined | false | Promise<T | undefined | false>, ms = 15_000): Promise<T> {

@@ -7,12 +7,12 @@ import { silentLogger } from '#lib/observe/logger.ts'
 import type { AttemptOutcome, HitProcessor } from '#lib/queue/port.ts'
 import { openSqliteHitQueue } from '#lib/queue/sqlite/open.ts'
 import { systemClock } from '#lib/runtime/clock.ts'
-import { completed, newJob } from './harness.ts'
+import { completed, newJob, retryIn } from './harness.ts'
 
 /** What an attempt may answer before the last one. */
 const outcomes = {
-  retry: { kind: 'retry', delay_ms: 3 },
-  'retry at once': { kind: 'retry', delay_ms: 0 },
+  retry: retryIn(3),
+  'retry at once': retryIn(0),
   release: { kind: 'release', delay_ms: 0 },
   'release later': { kind: 'release', delay_ms: 3 },
 } satisfies Record<string, AttemptOutcome>

@@ -7,10 +7,17 @@ import { TestRedis } from '../_support/redis.ts'
 import { expireLeases } from './expire-leases.ts'
 import type { HitQueueHarness } from './harness.ts'
 import { hitQueueBehaviour } from './hit-queue.ts'
+import { hitQueueBacklog } from './hit-queue-backlog.ts'
+import { hitQueueBulk } from './hit-queue-bulk.ts'
+import { hitQueueCounts } from './hit-queue-counts.ts'
 import { hitQueueCrashes } from './hit-queue-crashes.ts'
 import { hitQueueDrain } from './hit-queue-drain.ts'
+import { hitQueueHistory } from './hit-queue-history.ts'
 import { hitQueueKeys } from './hit-queue-keys.ts'
+import { hitQueueList } from './hit-queue-list.ts'
 import { hitQueueOutages } from './hit-queue-outages.ts'
+import { hitQueuePause } from './hit-queue-pause.ts'
+import { hitQueueRetry } from './hit-queue-retry.ts'
 
 async function makeHarness(): Promise<HitQueueHarness> {
   const redis = await TestRedis.start()
@@ -18,8 +25,8 @@ async function makeHarness(): Promise<HitQueueHarness> {
   const open: HitQueue[] = []
   return {
     store: JSON.stringify({ host, port }),
-    open: async ({ logger = silentLogger, clock = systemClock } = {}) => {
-      const queue = await openRedisHitQueue({ redis: { host, port, db: 0, queueDb: 1 }, logger, clock })
+    open: async ({ logger = silentLogger, clock = systemClock, maxBacklog } = {}) => {
+      const queue = await openRedisHitQueue({ redis: { host, port, db: 0, queueDb: 1 }, logger, clock, ...(maxBacklog === undefined ? {} : { maxBacklog }) })
       open.push(queue)
       return queue
     },
@@ -39,6 +46,13 @@ describe('HitQueue, Redis', () => {
   hitQueueBehaviour(makeHarness)
   hitQueueKeys(makeHarness)
   hitQueueDrain(makeHarness)
+  hitQueueHistory(makeHarness)
+  hitQueueList(makeHarness)
+  hitQueueRetry(makeHarness)
+  hitQueuePause(makeHarness, { shared: true })
+  hitQueueBulk(makeHarness)
+  hitQueueBacklog(makeHarness)
+  hitQueueCounts(makeHarness)
   hitQueueCrashes(makeHarness)
   hitQueueOutages(makeHarness, ['Redis killed', 'Redis hanging'])
 })

@@ -9,10 +9,18 @@ import { systemClock } from '#lib/runtime/clock.ts'
 import { openDatabase, type SqliteDatabase } from '#lib/sqlite/open.ts'
 import type { HitQueueHarness } from './harness.ts'
 import { hitQueueBehaviour } from './hit-queue.ts'
+import { hitQueueBacklog } from './hit-queue-backlog.ts'
+import { hitQueueBulk } from './hit-queue-bulk.ts'
+import { hitQueueCounts } from './hit-queue-counts.ts'
 import { hitQueueCrashes } from './hit-queue-crashes.ts'
 import { hitQueueDrain } from './hit-queue-drain.ts'
+import { hitQueueHistory } from './hit-queue-history.ts'
 import { hitQueueKeys } from './hit-queue-keys.ts'
+import { hitQueueList } from './hit-queue-list.ts'
+import { hitQueueMixed } from './hit-queue-mixed.ts'
 import { hitQueueOutages } from './hit-queue-outages.ts'
+import { hitQueuePause } from './hit-queue-pause.ts'
+import { hitQueueRetry } from './hit-queue-retry.ts'
 
 async function makeHarness(): Promise<HitQueueHarness> {
   const folder = mkdtempSync(join(tmpdir(), 'dcm-hits-'))
@@ -21,8 +29,8 @@ async function makeHarness(): Promise<HitQueueHarness> {
   let other: SqliteDatabase | undefined
   return {
     store: JSON.stringify({ path }),
-    open: async ({ logger = silentLogger, clock = systemClock } = {}) => {
-      const queue = openSqliteHitQueue({ path, logger, clock })
+    open: async ({ logger = silentLogger, clock = systemClock, maxBacklog } = {}) => {
+      const queue = openSqliteHitQueue({ path, logger, clock, ...(maxBacklog === undefined ? {} : { maxBacklog }) })
       open.push(queue)
       return queue
     },
@@ -50,6 +58,14 @@ describe('HitQueue, embedded', () => {
   hitQueueBehaviour(makeHarness)
   hitQueueKeys(makeHarness)
   hitQueueDrain(makeHarness)
+  hitQueueHistory(makeHarness)
+  hitQueueList(makeHarness)
+  hitQueueRetry(makeHarness)
+  hitQueuePause(makeHarness, { shared: false })
+  hitQueueBulk(makeHarness)
+  hitQueueBacklog(makeHarness)
+  hitQueueCounts(makeHarness)
+  hitQueueMixed(makeHarness, { runs: 30 })
   hitQueueCrashes(makeHarness)
   hitQueueOutages(makeHarness, ['written to by another program'])
 })

@@ -3,13 +3,14 @@
  * In a script's error before Redis 7 the word stands in the middle, after a dash.
  */
 const cannotServe =
-  /(?:^|-)(?:LOADING|MISCONF|OOM|READONLY|BUSY|UNKILLABLE|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOREPLICAS|NOAUTH|WRONGPASS|DENIED|ERR max number of clients)\b/
+  /(?:^|-)(?:LOADING|MISCONF|OOM|READONLY|BUSY|UNKILLABLE|UNBLOCKED|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOREPLICAS|NOAUTH|WRONGPASS|DENIED|ERR max number of clients)\b/
 
 /** What ioredis rejects with where it could not send a command; with the offline queue off, nothing of it left this process. */
-const neverSent = /Stream isn't writeable/
+const neverSent = /Stream isn't writeable|Cluster isn't ready/
 
-/** What ioredis rejects with where a connection broke or hangs; its errors have no codes of their own. */
-const broken = /Connection is closed|Command timed out|Socket timeout|max retries per request|aborted due to connection close|connect ETIMEDOUT/
+/** What ioredis rejects with where a connection broke or hangs, and where none could be made; its errors have no codes of their own. */
+const broken =
+  /Connection is closed|Command timed out|Socket timeout|max retries per request|aborted due to connection close|connect ETIMEDOUT|All sentinels are unreachable|Failed to refresh slots cache|None of startup nodes|Too many Cluster redirections|Cluster is ended/
 
 /** Whether Redis itself answered with this error. */
 const isReply = (error: Error): boolean => error.name === 'ReplyError'
@@ -37,6 +38,13 @@ export function isAway(error: unknown): boolean {
  */
 export const didNothing = (error: unknown, sentOnce: boolean): boolean =>
   error instanceof Error && (neverSent.test(error.message) || (sentOnce && isReply(error) && cannotServe.test(error.message)))
+
+/** What an outage is told: of a command that was not even sent that there is no connection, and of a Cluster what its last node said. */
+export function awayReason(error: unknown): unknown {
+  if (!(error instanceof Error)) return error
+  if ('lastNodeError' in error && error.lastNodeError instanceof Error) return error.lastNodeError
+  return neverSent.test(error.message) ? new Error('it is not connected') : error
+}
 
 /** A hit was handed to Redis, and it is not known whether it lies there now. */
 export class MaybeQueuedError extends Error {

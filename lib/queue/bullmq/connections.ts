@@ -1,84 +1,139 @@
-import { Redis, type RedisOptions } from 'ioredis'
+import { Cluster, type ClusterNode, type ClusterOptions, Redis, type RedisOptions } from 'ioredis'
 import type { Outage } from '../outage.ts'
+import { awayReason } from './away.ts'
+import type { RedisClient } from './lua.ts'
+import {
+  addressOf,
+  type ClusterSettings,
+  clusterSettings,
+  credentials,
+  impatient,
+  patient,
+  type RedisTarget,
+  type ServerSettings,
+  SILENCE_MS,
+  serverSettings,
+  single,
+} from './settings.ts'
 
-/** Which Redis, and which of its databases. */
-export interface RedisTarget {
-  /** `redis://` or `rediss://` (TLS), with host, port and credentials; a path in it is not used. Wins over host and port. */
-  readonly url?: string
-  readonly host: string
-  readonly port: number
-  readonly password?: string
-  /** The database of the results. */
-  readonly db: number
-  /** The database of the queue; results and queue may share one. */
-  readonly queueDb: number
-}
+const isCluster = (target: RedisTarget): boolean => addressOf(target).kind === 'cluster'
+const clusterNodes = (target: RedisTarget): ClusterNode[] => [...addressOf(target).hosts]
 
-/** What we set; how replies are mapped stays as BullMQ expects it. */
-type Options = Omit<RedisOptions, 'replyMapping'>
-
-/** A command that has not answered after this long fails, in ms: a Redis that hangs must not hang us. */
-const COMMAND_TIMEOUT_MS = 1000
-
-/**
- * A worker's connection whose Redis is silent for this long is opened anew, in ms: nothing else would notice a
- * peer that vanished without a word. The second bound is that of BullMQ's blocking copy, which is silent for
- * up to 10 s by design.
- */
-const SILENCE_MS = { command: 5000, blocking: 15_000 } as const
-
-const retryStrategy = (times: number): number => Math.min(100 * times, 1000)
+type OnError = (error: Error) => void
 
 /**
- * For commands that somebody waits for: they fail at once while the connection is away, and within a second
- * where it hangs. (BullMQ's own default waits for ever.)
+ * A connection that sends what is written within one turn of the event loop in one go: hits that end, and hits that come in, do so
+ * in bunches, and each write is a system call here and one there (a tenth of what a hit costs either process).
  */
-const impatient: Options = { enableOfflineQueue: false, maxRetriesPerRequest: 1, commandTimeout: COMMAND_TIMEOUT_MS, connectTimeout: 5000, retryStrategy }
+class BunchingRedis extends Redis {
+  #corked = false
 
-/** For BullMQ's worker: commands wait for the connection, for as long as it takes. */
-const patient: Options = { maxRetriesPerRequest: null, socketTimeout: SILENCE_MS.command, connectTimeout: 5000, retryStrategy }
-
-/** The name of the target in log lines: without credentials. */
-export function targetName({ url, host, port }: RedisTarget): string {
-  return `Redis at ${url === undefined ? `${host}:${port}` : new URL(url).host}`
+  override sendCommand(...command: Parameters<Redis['sendCommand']>): unknown {
+    const { stream } = this
+    if (!this.#corked && stream?.writable) {
+      this.#corked = true
+      stream.cork()
+      setImmediate(() => {
+        this.#corked = false
+        stream.uncork()
+      })
+    }
+    return super.sendCommand(...command)
+  }
 }
 
-function address({ url, host, port, password }: RedisTarget): Options {
-  if (url === undefined) return { host, port, password }
-  const { protocol, hostname, port: urlPort, username, password: urlPassword } = new URL(url)
-  const credentials = { username: decodeURIComponent(username) || undefined, password: decodeURIComponent(urlPassword) || password }
-  // An IPv6 host stands in brackets in a URL, and without in a socket's address.
-  const host6 = hostname.replace(/^\[(.*)\]$/, '$1')
-  return { host: host6, port: urlPort === '' ? 6379 : Number(urlPort), ...credentials, tls: protocol === 'rediss:' ? {} : undefined }
+/**
+ * What a node of a Cluster says to a connection of its own: of why none could be made the client of a Cluster tells only that
+ * it is closed.
+ */
+function nodeReason(target: RedisTarget): Promise<Error | undefined> {
+  const client = new Redis({ ...addressOf(target).hosts[0], ...credentials(target, addressOf(target)), ...single })
+  return new Promise<Error | undefined>((resolve) => {
+    client.once('error', resolve)
+    client.once('ready', () => resolve(undefined))
+    client.once('end', () => resolve(undefined))
+  }).finally(() => client.disconnect())
+}
+
+/** Tells an outage of the errors of a connection. */
+function telling(target: RedisTarget, outage: Outage): OnError {
+  if (!isCluster(target)) return (error) => outage.down(awayReason(error))
+  return async (error) => {
+    const reason = awayReason(error)
+    const unsaid = reason === error || (reason instanceof Error && reason.message === 'Connection is closed.')
+    outage.down(!outage.isDown && unsaid ? ((await nodeReason(target)) ?? reason) : reason)
+  }
 }
 
 /** Opens a connection for commands that somebody waits for. It connects in the background, and again after each loss. */
-export function openClient(target: RedisTarget, db: number, outage: Outage): Redis {
-  const client = new Redis({ ...address(target), ...impatient, db })
-  client.on('error', (error: Error) => outage.down(error))
+export function openClient(target: RedisTarget, db: number, outage: Outage): RedisClient {
+  const client = isCluster(target)
+    ? new Cluster(clusterNodes(target), clusterSettings(target, impatient))
+    : new BunchingRedis(serverSettings(target, db, impatient))
+  client.on('error', telling(target, outage))
   return client
 }
 
-/** The worker's connection. BullMQ copies it for its blocking command; a copy that it cannot close by itself is closed here. */
-export class WorkerRedis extends Redis {
-  readonly #copies: Redis[] = []
-  readonly #outage: Outage
+/** The worker's connection, and how it is ended at once, whatever state it is in. */
+export interface WorkerConnection {
+  readonly redis: RedisClient
+  end(): void
+}
 
-  constructor(target: RedisTarget, outage: Outage) {
-    super({ ...address(target), ...patient, db: target.queueDb })
-    this.#outage = outage
-    this.on('error', (error: Error) => outage.down(error))
+/** The worker's connection to a Redis. BullMQ copies it for its blocking command; a copy that it cannot close by itself is closed here. */
+class WorkerRedis extends BunchingRedis {
+  readonly copies: Redis[] = []
+  readonly #onError: OnError
+
+  constructor(options: ServerSettings, onError: OnError) {
+    super(options)
+    this.#onError = onError
+    this.on('error', onError)
   }
 
   override duplicate(override?: Partial<RedisOptions>): Redis {
     const copy = super.duplicate({ ...override, socketTimeout: SILENCE_MS.blocking })
-    copy.on('error', (error: Error) => this.#outage.down(error))
-    this.#copies.push(copy)
+    copy.on('error', this.#onError)
+    this.copies.push(copy)
     return copy
   }
+}
 
-  /** Ends this connection and its copies at once, whatever state they are in. */
-  endAll(): void {
-    for (const client of [this, ...this.#copies]) client.disconnect()
+/** The same for a Cluster. */
+class WorkerCluster extends Cluster {
+  readonly copies: Cluster[] = []
+  readonly #nodes: ClusterNode[]
+  readonly #options: ClusterSettings
+  readonly #onError: OnError
+
+  constructor(nodes: ClusterNode[], options: ClusterSettings, onError: OnError) {
+    super(nodes, options)
+    this.#nodes = nodes
+    this.#options = options
+    this.#onError = onError
+    this.on('error', onError)
+  }
+
+  override duplicate(_nodes?: ClusterNode[], override?: ClusterOptions): Cluster {
+    const { replyMapping: _, ...node } = override?.redisOptions ?? {}
+    const redisOptions = { ...this.#options.redisOptions, ...node, socketTimeout: SILENCE_MS.blocking }
+    const copy = new Cluster(this.#nodes, { ...this.#options, redisOptions })
+    copy.on('error', this.#onError)
+    this.copies.push(copy)
+    return copy
+  }
+}
+
+/** Opens the connection of a worker. */
+export function openWorkerConnection(target: RedisTarget, outage: Outage): WorkerConnection {
+  const onError = telling(target, outage)
+  const redis = isCluster(target)
+    ? new WorkerCluster(clusterNodes(target), clusterSettings(target, patient), onError)
+    : new WorkerRedis(serverSettings(target, target.queueDb, patient), onError)
+  return {
+    redis,
+    end: () => {
+      for (const client of [redis, ...redis.copies]) client.disconnect()
+    },
   }
 }

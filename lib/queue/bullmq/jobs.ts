@@ -1,117 +1,141 @@
-import { type JobsOptions, Queue } from 'bullmq'
-import type { Redis } from 'ioredis'
-import { z } from 'zod'
-import type { HitResult } from '../../contract/hit.ts'
-import { readJob, unfinishedResult } from '../final-result.ts'
-import type { HitJob, HitOutcomeResult } from '../port.ts'
-import { HitJobSchema } from '../stored-job.ts'
+import { addStandardJob } from 'bullmq/dist/cjs/scripts/index.js'
+import type { HitJob } from '../port.ts'
 import { didNothing, isAway, MaybeQueuedError } from './away.ts'
-import type { RedisResults } from './results.ts'
+import { BULK_MARGIN_SECONDS, BULK_SECONDS, BULK_STEP, bulkKeys, queueBulk } from './bulk.ts'
+import { JOB_FIELDS, type JobFields } from './job-data.ts'
+import { type HitKeys, JOB_NAME } from './keys.ts'
+import { aroundBullmq, type RedisClient, RedisScript } from './lua.ts'
 
-/** BullMQ's queue; its keys begin `bull:hits:`. */
-export const QUEUE_NAME = 'hits'
+/**
+ * Adds jobs in their order, each as BullMQ's `add` does, and as a whole, so that a bulk is queued or not. Its key, where one is
+ * added with one, BullMQ's deduplication holds while the task lives, and for the hour after its end, since that leaves it there.
+ * ARGV: what a job's id is put behind, the name of all, the digest of the key ('' for none), how many texts follow, the texts,
+ * then of each job its id, its timestamp and which text its data ends with: what many jobs have in common is sent once; and in
+ * the end, where the jobs are only laid out (see bulk.ts), for how many seconds, else ''.
+ */
+const addScript = aroundBullmq(
+  addStandardJob,
+  `local digest, texts, ids, seconds = ARGV[3], tonumber(ARGV[4]), {}, ARGV[#ARGV]
+local opts = cmsgpack.pack(digest == '' and {} or {de = {id = digest}})
+for i = 5 + texts, #ARGV - 1, 3 do
+  local args = {ARGV[1], ARGV[i], ARGV[2], ARGV[i + 1]}
+  if digest ~= '' then args[9] = ARGV[1] .. 'de:' .. digest end
+  local data = '{"job":{"task_id":"' .. ARGV[i] .. '",' .. ARGV[4 + ARGV[i + 2]]
+  ids[#ids + 1] = bullmq(KEYS, {cmsgpack.pack(args), data, opts})
+  if seconds ~= '' then redis.call('EXPIRE', ARGV[1] .. ARGV[i], seconds) end
+end
+if seconds ~= '' and redis.call('TTL', KEYS[1]) == -1 then
+  redis.call('EXPIRE', KEYS[1], seconds - ${BULK_MARGIN_SECONDS})
+  redis.call('EXPIRE', KEYS[9], seconds)
+end
+return ids`,
+)
 
-/** The name of every job. */
-export const JOB_NAME = 'worker:hit:execute'
-
-/** Events that BullMQ keeps in its stream; nobody here reads them. */
-const EVENTS_KEPT = 1000
-
-/** What a BullMQ job holds. */
-export const JobDataSchema = z.object({ job: HitJobSchema, key: z.string().optional() })
-export type JobData = z.infer<typeof JobDataSchema>
-
-/** Reads what a job holds; `unreadable` is how it ends where it cannot be read. */
-export function readJobData(taskId: string, data: unknown): { readonly job: HitJob; readonly key?: string; readonly unreadable?: HitOutcomeResult } {
-  const parsed = JobDataSchema.safeParse(data)
-  return parsed.success
-    ? parsed.data
-    : readJob(taskId, () => {
-        throw parsed.error
-      })
+/** The end of a job's data, after its id. */
+function dataAfterId({ task_id: _, ...rest }: HitJob, digest: string): string {
+  const key = digest === '' ? '' : `,"key":"${digest}"`
+  return `${JSON.stringify(rest).slice(1)}${key}}`
 }
 
-/** The queue's side of enqueue and find: jobs by their task's id. Methods reject with what ioredis and BullMQ reject with, or with {@link MaybeQueuedError}. */
+/** Whether two jobs differ by nothing but their id. */
+const isAlike = (one: HitJob, other: HitJob): boolean =>
+  one.url === other.url && one.request === other.request && one.config_version === other.config_version && one.enqueued_at === other.enqueued_at
+
+/** How many hits wait, at once, for those who look often. */
+const waitingScript = new RedisScript("return redis.call('LLEN', KEYS[1]) + redis.call('LLEN', KEYS[2]) + redis.call('ZCARD', KEYS[3])")
+
+/** Of the hits accepted within one ms, so many have a timestamp of their own, which keeps their order: it is what a double can tell apart. */
+const ORDERS_PER_MS = 4096
+
+/** The queue's side of enqueue and find: jobs by their task's id. Methods reject with what ioredis rejects with, or with {@link MaybeQueuedError}. */
 export class RedisJobs {
-  readonly queue: Queue<JobData, void>
-  readonly #redis: Redis
-  readonly #results: RedisResults
-  /** How often the connection was lost. */
+  readonly #redis: RedisClient
+  readonly #keys: HitKeys
+  /** How often a connection was lost. */
   #losses = 0
+  /** The ms in which the last hit was accepted, and how many were before it in that ms. */
+  #last = { ms: 0, order: 0 }
 
-  constructor(redis: Redis, results: RedisResults) {
+  constructor(redis: RedisClient, keys: HitKeys) {
     this.#redis = redis
-    this.#results = results
-    redis.on('close', () => {
+    this.#keys = keys
+    const lost = () => {
       this.#losses += 1
-    })
-    this.queue = new Queue(QUEUE_NAME, {
-      connection: redis,
-      // Without both a queue that is made while Redis is away would wait for it, or stay broken for good.
-      skipWaitingForReady: true,
-      skipVersionCheck: true,
-      // BullMQ writes this note once, when it is made; where Redis is away then it would be missing for good.
-      skipMetasUpdate: true,
-      streams: { events: { maxLen: EVENTS_KEPT } },
-      defaultJobOptions: { removeOnComplete: true, removeOnFail: true },
-    })
-  }
-
-  /**
-   * Adds a hit: one command, which BullMQ's script makes atomic, and which takes the same task once.
-   * @throws MaybeQueuedError where its answer is missing
-   */
-  async add(job: HitJob): Promise<void> {
-    await this.#send({ job }, {})
-  }
-
-  /**
-   * Adds a hit unless its key was seen. While the first task lives, BullMQ's script holds the key: taken in the
-   * same step that adds the job, so no crash can leave one without the other. From its end on the key lies
-   * beside the result for an hour, written before the job goes. A task that ends between the look at the ended
-   * ones and the add is met by the second look: what was added then is taken out again, and a worker that is
-   * quicker leaves it alone (see `HitWorker`).
-   * @returns the id of the task that has the key
-   * @throws MaybeQueuedError where the answer to the add is missing, or the look after it failed
-   */
-  async addOnce(job: HitJob, key: string): Promise<string> {
-    const ended = await this.#results.endedHolder(key)
-    if (ended !== undefined) return ended
-    const id = await this.#send({ job, key }, { deduplication: { id: key } })
-    if (id !== undefined && id !== job.task_id) return id
-    try {
-      const endedMeanwhile = await this.#results.endedHolder(key)
-      if (endedMeanwhile === undefined || endedMeanwhile === job.task_id) return job.task_id
-      await this.queue.remove(job.task_id)
-      return endedMeanwhile
-    } catch (error) {
-      // Whatever it says, and even if it refused: what was added lies there.
-      throw isAway(error) ? new MaybeQueuedError(error) : error
     }
+    redis.on('close', lost)
+    // Of a Cluster: one of its nodes.
+    redis.on('-node', lost)
   }
 
-  /** @returns the id of the task that BullMQ's script answers with */
-  async #send(data: JobData, options: JobsOptions): Promise<string | undefined> {
+  /**
+   * Adds hits, all or none, which takes the same task once; many of them in steps (see bulk.ts), few by one command.
+   * @param digest of the idempotency key, where one hit is added with one
+   * @returns the id of the task that has the key, of one hit; its own without a key
+   * @throws MaybeQueuedError where the answer is missing
+   */
+  async add(jobs: readonly HitJob[], digest = ''): Promise<string> {
+    if (jobs.length <= BULK_STEP) return this.#surely(() => this.#run(jobs, digest, this.#keys, ''))
+    const laid = bulkKeys(this.#keys, jobs[0]?.task_id ?? '')
+    for (let at = 0; at < jobs.length; at += BULK_STEP) await this.#run(jobs.slice(at, at + BULK_STEP), digest, laid, BULK_SECONDS)
+    await this.#surely(() => queueBulk(this.#redis, this.#keys, laid, jobs.length))
+    return jobs[0]?.task_id ?? ''
+  }
+
+  /** @throws MaybeQueuedError where the answer of a command that queues is missing */
+  async #surely<T>(command: () => Promise<T>): Promise<T> {
     const losses = this.#losses
     try {
-      const { id } = await this.queue.add(JOB_NAME, data, { ...options, jobId: data.job.task_id })
-      return id
+      return await command()
     } catch (error) {
       throw isAway(error) && !didNothing(error, losses === this.#losses) ? new MaybeQueuedError(error) : error
     }
   }
 
-  /** What is known of a job that is in the queue. */
-  async find(taskId: string): Promise<HitResult | undefined> {
-    // `ats` counts starts, `atm` the attempts that were charged: BullMQ's names in the job's hash.
-    const [data, starts, attempts] = await this.#redis.hmget(this.queue.toKey(taskId), 'data', 'ats', 'atm')
-    if (typeof data !== 'string') return undefined
-    const { job } = readJobData(taskId, JSON.parse(data))
-    return unfinishedResult(job, Number(starts ?? 0) > 0, Number(attempts ?? 0))
+  /** Adds jobs to a line. @param seconds for how long, where they are only laid out */
+  async #run(jobs: readonly HitJob[], digest: string, line: Pick<HitKeys, 'wait' | 'paused' | 'marker'>, seconds: number | ''): Promise<string> {
+    const keys = this.#keys
+    const texts: string[] = []
+    const entries: string[] = []
+    let before: HitJob | undefined
+    for (const job of jobs) {
+      if (before === undefined || !isAlike(job, before)) texts.push(dataAfterId(job, digest))
+      before = job
+      entries.push(job.task_id, this.#timestamp(job), String(texts.length))
+    }
+    const ids = await addScript.run(
+      this.#redis,
+      [line.wait, line.paused, keys.meta, keys.counter, keys.completed, keys.delayed, keys.active, keys.events, line.marker],
+      [keys.base, JOB_NAME, digest, texts.length, ...texts, ...entries, seconds],
+    )
+    if (!Array.isArray(ids)) throw new Error(`Redis answered an add with ${JSON.stringify(ids)}`)
+    return String(ids[0])
   }
 
-  async counts(): Promise<{ queued: number; active: number; delayed: number }> {
-    const { waiting = 0, active = 0, delayed = 0 } = await this.queue.getJobCounts('waiting', 'active', 'delayed')
-    return { queued: waiting, active, delayed }
+  /** When a job was accepted, ms, with a fraction that keeps the order within the ms. */
+  #timestamp({ enqueued_at }: HitJob): string {
+    const order = enqueued_at === this.#last.ms ? Math.min(this.#last.order + 1, ORDERS_PER_MS - 1) : 0
+    this.#last = { ms: enqueued_at, order }
+    return String(enqueued_at + order / ORDERS_PER_MS)
+  }
+
+  /** The task that has this key, while it lives and for the hour after its end. */
+  async holder(digest: string): Promise<string | undefined> {
+    return (await this.#redis.get(`${this.#keys.deduplication}:${digest}`)) ?? undefined
+  }
+
+  /** The fields of a job, and when it ended, where it has; undefined where there is none. */
+  async read(taskId: string): Promise<{ readonly fields: JobFields; readonly ended: boolean } | undefined> {
+    const [finishedOn, ...fields] = await this.#redis.hmget(this.#keys.job(taskId), 'finishedOn', ...JOB_FIELDS)
+    return typeof fields[0] === 'string' ? { fields, ended: typeof finishedOn === 'string' } : undefined
+  }
+
+  /** The `progress` of each of these jobs. */
+  progressOf(taskIds: readonly string[]): Promise<(string | null)[]> {
+    return Promise.all(taskIds.map((id) => this.#redis.hget(this.#keys.job(id), 'progress')))
+  }
+
+  /** How many wait: in line or for a time. */
+  async waiting(): Promise<number> {
+    return Number(await waitingScript.run(this.#redis, [this.#keys.wait, this.#keys.paused, this.#keys.delayed], []))
   }
 }

@@ -1,7 +1,8 @@
 import type { Logger } from '../../observe/logger.ts'
 import type { Clock } from '../../runtime/clock.ts'
 import type { EndWaiters } from '../end-waiters.ts'
-import type { RedisResults, UnreadableResult } from './results.ts'
+import type { HitFinder } from './find.ts'
+import type { UnreadableResult } from './results.ts'
 
 /** How often the ends of other workers are looked for; the port promises 250 ms. */
 const POLL_MS = 200
@@ -9,7 +10,7 @@ const POLL_MS = 200
 /** What a poll works with. */
 export interface EndPollOptions {
   readonly waiters: EndWaiters
-  readonly results: RedisResults
+  readonly finder: Pick<HitFinder, 'ends'>
   readonly logger: Logger
   readonly clock: Clock
   /** Aborted when the queue is closed. */
@@ -38,7 +39,7 @@ export class EndPoll {
   }
 
   async #poll(): Promise<void> {
-    const { waiters, results, clock, closed } = this.#options
+    const { waiters, finder, clock, closed } = this.#options
     for (;;) {
       await clock.sleep(POLL_MS, closed)
       const taskIds = waiters.taskIds
@@ -48,7 +49,7 @@ export class EndPoll {
         return
       }
       try {
-        const { found, unreadable } = await results.readMany(taskIds)
+        const { found, unreadable } = await finder.ends(taskIds)
         for (const result of found) waiters.notify(result)
         this.#tell(unreadable)
       } catch {

@@ -1,27 +1,53 @@
-import type { HitResult } from '../../contract/hit.ts'
+import { type HitResult, type HitStatus, isFinalStatus } from '../../contract/hit.ts'
 import type { Logger } from '../../observe/logger.ts'
 import type { Clock } from '../../runtime/clock.ts'
+import { OperationRefused } from '../../sqlite/group-commit.ts'
 import type { FileLock } from '../../sqlite/lock.ts'
 import type { SqliteDatabase } from '../../sqlite/open.ts'
 import { EndWaiters } from '../end-waiters.ts'
-import { readJob, unfinishedResult } from '../final-result.ts'
+import { readJob } from '../final-result.ts'
 import { Outage } from '../outage.ts'
-import type { HitJob, HitProcessor, HitQueue, QueueHealth } from '../port.ts'
+import {
+  BacklogFullError,
+  type HitJob,
+  type HitListPage,
+  type HitProcessor,
+  type HitQueue,
+  type QueueCounts,
+  type QueueHealth,
+  type RetryAnswer,
+} from '../port.ts'
 import { RunningAttempts } from '../running-attempts.ts'
-import { digestKey, isTaskId, parseJob, parseResult } from '../stored-job.ts'
+import { digestKey, isTaskId, parseJob } from '../stored-job.ts'
+import { Checkpoints, type LogLimits } from './checkpoints.ts'
+import { DelayedHits } from './delayed.ts'
+import { endedRows } from './ended-rows.ts'
 import { hitRows } from './hit-rows.ts'
+import { keyRows } from './key-rows.ts'
+import { listHits } from './lists.ts'
+import { LogSync, type Sync } from './log-sync.ts'
 import type { EngineParts } from './parts.ts'
+import { Pause } from './pause.ts'
 import { Processing, steadyTime } from './processing.ts'
 import { purgeExpired } from './purge.ts'
 import { recoverLeases } from './recover.ts'
+import { retryFailedHits, retryHit } from './retries.ts'
+import { findHit } from './stored-hit.ts'
+import { Tally } from './tally.ts'
 import { Writer } from './writer.ts'
 
 /** An open, locked and migrated file, and what the engine works with. */
 export interface SqliteHitQueueParts {
   readonly db: SqliteDatabase
   readonly lock: FileLock
+  /** How many hits may wait. */
+  readonly maxBacklog: number
   readonly logger: Logger
   readonly clock: Clock
+  /** Those of production where absent. */
+  readonly logLimits?: LogLimits
+  /** Syncs the log; fdatasync where absent. */
+  readonly sync?: Sync
 }
 
 /** The hit queue in one SQLite file, which this process has to itself. Made by {@link openSqliteHitQueue}. */
@@ -29,57 +55,125 @@ export class SqliteHitQueue implements HitQueue {
   readonly engine = 'embedded'
   readonly #db: SqliteDatabase
   readonly #lock: FileLock
-  readonly #outage: Outage
+  readonly #log: LogSync
+  readonly #checkpoints: Checkpoints
+  readonly #maxBacklog: number
+  readonly #probe: () => void
   readonly #parts: EngineParts
   readonly #waiters = new EndWaiters()
   readonly #attempts: RunningAttempts
   readonly #closing = new AbortController()
   readonly #purging: Promise<void>
   #processing: Processing | undefined
-  /** Hits that have not ended: counted once at the open, then kept along, since counting a long backlog is slow. */
-  #unfinished: number
 
-  constructor({ db, lock, logger, clock }: SqliteHitQueueParts) {
+  constructor({ db, lock, maxBacklog, logger, clock, logLimits, sync }: SqliteHitQueueParts) {
     this.#db = db
     this.#lock = lock
-    this.#outage = new Outage({ logger, clock, part: 'embedded', store: `The hit queue ${JSON.stringify(db.name)}`, closed: this.#closing.signal })
-    const ended = (result: HitResult) => {
-      this.#unfinished -= 1
-      this.#waiters.notify(result)
+    this.#maxBacklog = maxBacklog
+    const closed = this.#closing.signal
+    const time = steadyTime(clock)
+    const tally = new Tally()
+    const hits = hitRows(db, tally)
+    const endings = endedRows(db, tally)
+    const keys = keyRows(db)
+    recoverLeases(db, { hits, endings, keys, clock, logger, time })
+    tally.begin({ ...hits.count(), ...endings.count() })
+    const outage = new Outage({ logger, clock, part: 'embedded', store: `The hit queue ${JSON.stringify(db.name)}`, closed })
+    const probe = db.prepare<[number]>('UPDATE probe SET at = ?')
+    this.#probe = () => void probe.run(Math.round(clock.now()))
+    this.#log = new LogSync({ db, clock, sync })
+    this.#checkpoints = new Checkpoints({ db, logger, clock, hold: (until) => writer.hold(until), limits: logLimits })
+    const writer = new Writer({ db, log: this.#log, probe: this.#probe, committed: () => this.#checkpoints.committed(), outage, tally })
+    const ended = (result: HitResult) => this.#waiters.notify(result)
+    this.#parts = {
+      hits,
+      endings,
+      keys,
+      tally,
+      delayed: new DelayedHits(hits, time()),
+      pause: new Pause(db, writer),
+      writer,
+      clock,
+      logger,
+      time,
+      closed,
+      ended,
     }
-    this.#parts = { rows: hitRows(db), writer: new Writer(db, this.#outage), clock, logger, time: steadyTime(clock), closed: this.#closing.signal, ended }
-    recoverLeases(db, this.#parts)
-    this.#unfinished = this.#parts.rows.count()
     this.#attempts = new RunningAttempts({ logger, clock, part: 'embedded' })
     this.#purging = purgeExpired(this.#parts)
   }
 
   async enqueue(job: HitJob, options: { readonly idempotencyKey?: string } = {}): Promise<{ task_id: string; duplicate: boolean }> {
-    const { rows, writer, clock, time } = this.#parts
+    const { hits, keys, clock, time } = this.#parts
     const key = options.idempotencyKey === undefined ? null : digestKey(options.idempotencyKey)
     const json = JSON.stringify(job)
-    const accepted = writer.write(() => {
-      const holder = key === null ? undefined : rows.keyHolder(key, clock.now())
+    return this.#queueing(() => {
+      const holder = key === null ? undefined : keys.holder(key, clock.now())
       if (holder !== undefined) return { task_id: holder, duplicate: true }
-      if (key !== null) rows.takeKey(key, job.task_id)
-      return { task_id: job.task_id, duplicate: !rows.insert(job.task_id, json, time(), key) }
+      this.#refuseOverfull(1)
+      if (key !== null) keys.take(key, job.task_id)
+      return { task_id: job.task_id, duplicate: !hits.insert({ task_id: job.task_id, job: json, at: time(), key }) }
     })
-    // Asked for before the commit, so that the claim shares it.
-    this.#processing?.wake()
-    const answer = await accepted
-    if (!answer.duplicate) this.#unfinished += 1
-    return answer
+  }
+
+  async enqueueMany(jobs: readonly HitJob[]): Promise<void> {
+    const { hits, time } = this.#parts
+    await this.#queueing(() => {
+      this.#refuseOverfull(jobs.length)
+      const at = time()
+      // Each is written before the next is made: many large ones would not fit into the memory together.
+      for (const job of jobs) hits.insert({ task_id: job.task_id, job: JSON.stringify(job), at, key: null })
+    })
   }
 
   async find(taskId: string): Promise<HitResult | undefined> {
     if (!isTaskId(taskId)) return undefined
-    const { rows, writer, clock } = this.#parts
+    const { writer } = this.#parts
+    const found = writer.read(() => findHit(this.#parts, taskId))
+    // What is told as final stays so, whatever happens to this host.
+    if (found !== undefined && isFinalStatus(found.status)) await writer.synced()
+    return found
+  }
+
+  list(options: { readonly state: HitStatus; readonly cursor?: string; readonly limit: number }): Promise<HitListPage> {
+    return listHits(this.#parts, options)
+  }
+
+  async retry(taskId: string): Promise<RetryAnswer> {
+    if (!isTaskId(taskId)) return 'unknown'
+    const written = retryHit(this.#parts, taskId)
+    this.#processing?.wake()
+    return written
+  }
+
+  retryFailed(max: number): Promise<{ readonly retried: number; readonly remaining: boolean }> {
+    return retryFailedHits(this.#parts, max, () => this.#processing?.wake())
+  }
+
+  pause(): Promise<void> {
+    return this.#parts.pause.set(true)
+  }
+
+  async resume(): Promise<void> {
+    const written = this.#parts.pause.set(false)
+    this.#processing?.wake()
+    await written
+  }
+
+  async counts(): Promise<QueueCounts> {
+    const { hits, endings, tally, writer, pause, clock, time } = this.#parts
     return writer.read(() => {
-      const stored = rows.result(taskId, clock.now())
-      if (stored !== undefined) return parseResult(stored)
-      const row = rows.find(taskId)
-      if (row === undefined) return undefined
-      return unfinishedResult(readJob(taskId, () => parseJob(row.job)).job, row.starts > 0, row.attempts)
+      const now = clock.now()
+      const { completed, failed } = tally.now
+      const first = hits.firstDue(time())
+      const oldest = first === undefined ? undefined : readJob('', () => parseJob(first)).job.enqueued_at
+      return {
+        ...this.#unfinished(),
+        completed: completed - endings.countExpired('completed', now),
+        failed: failed - endings.countExpired('failed', now),
+        paused: pause.on,
+        ...(oldest === undefined ? {} : { oldest_queued_at: oldest }),
+      }
     })
   }
 
@@ -100,16 +194,10 @@ export class SqliteHitQueue implements HitQueue {
   }
 
   async health(): Promise<QueueHealth> {
-    const { rows, writer, clock, time } = this.#parts
     try {
       // Written, not only read: a full disk is seen before the next hit is.
-      const delayed = await writer.write(() => {
-        rows.probe(clock.now())
-        return rows.countAfter(time())
-      })
-      const active = this.#processing?.busy ?? 0
-      const counts = { queued: Math.max(0, this.#unfinished - active - delayed), active, delayed }
-      return { engine: this.engine, ok: true, warnings: [], counts }
+      await this.#parts.writer.write(this.#probe)
+      return { engine: this.engine, ok: true, warnings: [], counts: this.#parts.writer.read(() => this.#unfinished()) }
     } catch (error) {
       return { engine: this.engine, ok: false, warnings: [error instanceof Error ? error.message : String(error)] }
     }
@@ -121,8 +209,29 @@ export class SqliteHitQueue implements HitQueue {
     this.#closing.abort()
     this.#processing?.stop()
     await this.#purging
+    await this.#log.close()
+    await this.#checkpoints.close()
     this.#db.close()
     this.#lock.release()
     this.#waiters.releaseAll()
+  }
+
+  /** Writes new hits. The claim is asked for before the commit, so that it shares it. */
+  #queueing<T>(work: () => T): Promise<T> {
+    const written = this.#parts.writer.write(work)
+    this.#processing?.wake()
+    return written
+  }
+
+  /** Inside a transaction, so that it is exact. @throws OperationRefused */
+  #refuseOverfull(more: number): void {
+    const { waiting } = this.#parts.tally.now
+    if (waiting + more > this.#maxBacklog) throw new OperationRefused(new BacklogFullError(waiting, this.#maxBacklog))
+  }
+
+  #unfinished(): { readonly queued: number; readonly active: number; readonly delayed: number } {
+    const { tally, delayed, time } = this.#parts
+    const later = delayed.after(time())
+    return { queued: Math.max(0, tally.now.waiting - later), active: tally.now.leased, delayed: later }
   }
 }

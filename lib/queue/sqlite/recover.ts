@@ -1,8 +1,9 @@
 import type { SqliteDatabase } from '../../sqlite/open.ts'
-import { crashedOutcome, finalResult, readJob } from '../final-result.ts'
+import { crashedOutcome, readJob } from '../final-result.ts'
 import { MAX_CRASHES } from '../port.ts'
 import { parseJob } from '../stored-job.ts'
 import type { EngineParts } from './parts.ts'
+import { endHit, triesOf } from './stored-hit.ts'
 
 /**
  * Gives back what an earlier process held when it died. The lock on the file proves that no other process
@@ -10,21 +11,22 @@ import type { EngineParts } from './parts.ts'
  * neither be renewed nor reaped while this process lives. A death costs no attempt, but is counted: the hit
  * that has seen {@link MAX_CRASHES} of them ends here.
  */
-export function recoverLeases(db: SqliteDatabase, { rows, clock, logger, time }: Pick<EngineParts, 'rows' | 'clock' | 'logger' | 'time'>): void {
+export function recoverLeases(db: SqliteDatabase, parts: Pick<EngineParts, 'hits' | 'endings' | 'keys' | 'clock' | 'logger' | 'time'>): void {
+  const { hits, logger, time } = parts
   const recover = db.transaction(() => {
     let ended = 0
-    const leased = rows.leased()
+    const leased = hits.leased()
     for (const row of leased) {
       if (row.crashes + 1 < MAX_CRASHES) {
-        rows.crash(row, time())
+        hits.crash(row, time())
         continue
       }
-      const now = clock.now()
-      rows.finish(row, finalResult(readJob(row.task_id, () => parseJob(row.job)).job, crashedOutcome, row.attempts, now), now)
+      const { job } = readJob(row.task_id, () => parseJob(row.job))
+      endHit(parts, row, job, crashedOutcome, triesOf(row))
       ended += 1
     }
     // Taken or put back while the clock was ahead: they would wait for it to come round again.
-    rows.unfuture(time())
+    hits.unfuture(time())
     return { given: leased.length - ended, ended }
   })
   const { given, ended } = recover.immediate()

@@ -2,6 +2,8 @@ import { GroupCommit } from '../../sqlite/group-commit.ts'
 import { isSqliteError, type SqliteDatabase } from '../../sqlite/open.ts'
 import type { Outage } from '../outage.ts'
 import { QueueUnavailableError, type Unqueued } from '../port.ts'
+import type { LogSync } from './log-sync.ts'
+import type { Tally } from './tally.ts'
 
 /**
  * A write that failed was rolled back. Only where the disk failed while it was written or synced may it be there
@@ -9,36 +11,88 @@ import { QueueUnavailableError, type Unqueued } from '../port.ts'
  */
 const outcomeOf = (code: string): Unqueued => (code.startsWith('SQLITE_IOERR') ? 'unknown' : 'refused')
 
-/** Reads and writes the file, and turns what SQLite says into the port's words. */
-export class Writer {
-  readonly #db: SqliteDatabase
-  readonly #outage: Outage
-  readonly #commit: GroupCommit<() => void, void>
+/** What reads and writes go through. */
+interface WriterOptions {
+  readonly db: SqliteDatabase
+  readonly log: LogSync
+  /** A write that changes nothing of worth. */
+  readonly probe: () => void
+  /** Told of each commit. */
+  readonly committed?: () => void
+  readonly outage: Outage
+  /** Kept where a commit succeeds, and put back where it does not. */
+  readonly tally: Tally
+}
 
-  constructor(db: SqliteDatabase, outage: Outage) {
-    this.#db = db
-    this.#outage = outage
-    this.#commit = new GroupCommit(db, (work: () => void) => work())
+/** Reads and writes the file, and turns what SQLite and the disk say into the port's words. */
+export class Writer {
+  readonly #options: WriterOptions
+  readonly #commit: GroupCommit<() => void, void>
+  /** What SQLite said of a file that is damaged: whatever is written to that makes it worse. */
+  #damage: QueueUnavailableError | undefined
+
+  constructor(options: WriterOptions) {
+    const { db, log, tally } = options
+    this.#options = options
+    const committed = () => {
+      tally.keep()
+      log.committed()
+      options.committed?.()
+    }
+    this.#commit = new GroupCommit(db, (work: () => void) => work(), { committed, rolledBack: () => tally.restore() })
   }
 
   /**
    * Does `work` inside the next group commit.
-   * @returns its answer, once it is on the disk
-   * @throws QueueUnavailableError where the file cannot be written: full, read-only, damaged, closed
+   * @returns its answer once it is committed: a kill of this process does not take it back, power loss may
+   * @throws QueueUnavailableError where the file cannot be written: full, read-only, damaged (from then on, always), closed
+   * @throws the reason of an OperationRefused that `work` throws before it has written anything
    */
-  write<T>(work: () => T): Promise<T> {
+  commit<T>(work: () => T): Promise<T> {
+    if (this.#damage !== undefined) return Promise.reject(this.#damage)
     return new Promise<T>((resolve, reject) => {
       let answer = () => {}
       const op = () => {
+        // A commit of nothing succeeds on a full disk too, and would say that it is good again.
+        if (this.#options.outage.isDown) this.#options.probe()
         const value = work()
         answer = () => resolve(value)
       }
       const committed = () => {
-        this.#outage.up()
+        if (!this.#options.log.failed) this.#options.outage.up()
         answer()
       }
       this.#commit.submit(op).then(committed, (error: unknown) => reject(this.#translate(error)))
     })
+  }
+
+  /** Begins no transaction until the promise is settled; what is to be written waits. */
+  hold(until: Promise<unknown>): void {
+    this.#commit.hold(until)
+  }
+
+  /** As {@link commit}, and waits until it is on the disk. */
+  async write<T>(work: () => T): Promise<T> {
+    const answer = await this.commit(work)
+    await this.synced()
+    return answer
+  }
+
+  /**
+   * Resolves once everything that was committed until now is on the disk.
+   * @throws QueueUnavailableError whose outcome is unknown
+   */
+  async synced(): Promise<void> {
+    const { db, log, outage } = this.#options
+    const failedBefore = log.failed
+    try {
+      await log.synced()
+    } catch (error) {
+      outage.down(error)
+      const reason = error instanceof Error ? error.message : String(error)
+      throw new QueueUnavailableError(`The hit queue ${JSON.stringify(db.name)} cannot be synced to the disk: ${reason}`, 'unknown', { cause: error })
+    }
+    if (failedBefore) outage.up()
   }
 
   /** Reads at once. @throws QueueUnavailableError */
@@ -51,10 +105,15 @@ export class Writer {
   }
 
   #translate(error: unknown): unknown {
-    if (!this.#db.open) return new QueueUnavailableError('The hit queue is closed', 'refused')
+    const { db, outage } = this.#options
+    if (!db.open) return new QueueUnavailableError('The hit queue is closed', 'refused')
     if (!isSqliteError(error)) return error
-    this.#outage.down(error)
-    const message = `The hit queue ${JSON.stringify(this.#db.name)} cannot be used: ${error.message} (${error.code})`
-    return new QueueUnavailableError(message, outcomeOf(error.code), { cause: error })
+    outage.down(error)
+    const damaged = error.code.startsWith('SQLITE_CORRUPT') || error.code.startsWith('SQLITE_NOTADB')
+    const advice = damaged ? '. It is damaged, and nothing more is written to it: stop the worker and put the file back from a backup' : ''
+    const message = `The hit queue ${JSON.stringify(db.name)} cannot be used: ${error.message} (${error.code})${advice}`
+    const unavailable = new QueueUnavailableError(message, outcomeOf(error.code), { cause: error })
+    if (damaged) this.#damage = unavailable
+    return unavailable
   }
 }

@@ -1,3 +1,4 @@
+import { execFileSync, spawnSync } from 'node:child_process'
 import { describe, expect, it } from 'vitest'
 import { createLogger, silentLogger } from '#lib/observe/logger.ts'
 
@@ -45,5 +46,35 @@ describe('createLogger', () => {
     const { logger, lines } = recorded({ format: 'pretty' })
     logger.info('http', 'listening', { port: 7 })
     expect(lines.join('')).toMatch(/\d\d:\d\d:\d\d.*worker \[http\] listening.*7/)
+  })
+})
+
+/** Runs a program that logs to its own stdout. */
+const program = (text: string) => [
+  '--import',
+  'tsx',
+  '--input-type=module',
+  '-e',
+  `import { createLogger } from '#lib/observe/logger.ts'\nconst log = createLogger({ service: 'worker', level: 'info', format: 'json' })\n${text}`,
+]
+const messages = (stdout: string): string[] =>
+  stdout
+    .trimEnd()
+    .split('\n')
+    .map((line): string => JSON.parse(line).msg)
+
+describe('lines to stdout', () => {
+  it('come in order, those of a turn together, and none is lost at an exit or an exception', () => {
+    const lines = "for (let n = 0; n < 3; n++) log.info('http', String(n))"
+    const exited = execFileSync(process.execPath, program(`${lines}\nsetImmediate(() => { log.info('http', 'last'); process.exit(0) })`), { encoding: 'utf8' })
+    expect(messages(exited)).toEqual(['[http] 0', '[http] 1', '[http] 2', '[http] last'])
+    const thrown = spawnSync(process.execPath, program(`${lines}\nthrow new Error('unforeseen')`), { encoding: 'utf8' })
+    expect([thrown.status, messages(thrown.stdout)]).toEqual([1, ['[http] 0', '[http] 1', '[http] 2']])
+  })
+
+  it('are written before anything else happens where something is wrong', () => {
+    const text = "log.info('http', 'before')\nlog.warn('http', 'wrong')\nlog.info('http', 'too late')\nprocess.kill(process.pid, 'SIGKILL')"
+    const killed = spawnSync(process.execPath, program(text), { encoding: 'utf8' })
+    expect([killed.signal, messages(killed.stdout)]).toEqual(['SIGKILL', ['[http] before', '[http] wrong']])
   })
 })

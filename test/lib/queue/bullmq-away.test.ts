@@ -7,7 +7,7 @@ import { openRedisHitQueue } from '#lib/queue/bullmq/open.ts'
 import type { HitQueue } from '#lib/queue/port.ts'
 import { systemClock } from '#lib/runtime/clock.ts'
 import { TestRedis } from '../../_support/redis.ts'
-import { completeAll, completed, newJob, recordingLogger, until } from '../../conformance/harness.ts'
+import { completeAll, completed, newJob, recordingLogger, retryIn, until } from '../../conformance/harness.ts'
 
 const openOn = ({ host, port }: TestRedis, logger = silentLogger): Promise<HitQueue> =>
   openRedisHitQueue({ redis: { host, port, db: 0, queueDb: 1 }, logger, clock: systemClock })
@@ -23,6 +23,8 @@ test.each([
   "OOM command not allowed when used memory > 'maxmemory'. script: 1f, on @user_script:12.",
   "ERR Error running script (call to f_1f): @user_script:12: -OOM command not allowed when used memory > 'maxmemory'.",
   "READONLY You can't write against a read only replica.",
+  'UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)',
+  'CLUSTERDOWN Hash slot not served',
   'MISCONF Redis is configured to save RDB snapshots, but it is currently not able to persist on disk.',
   'BUSY Redis is busy running a script.',
   'NOAUTH Authentication required.',
@@ -41,6 +43,9 @@ test.each([
   "Socket timeout. Expecting data, but didn't receive any in 5000ms.",
   'Reached the max retries per request limit (which is 1). Refer to "maxRetriesPerRequest" option for details.',
   'Command aborted due to connection close',
+  'All sentinels are unreachable. Retrying from scratch after 10ms.',
+  'Failed to refresh slots cache.',
+  'Too many Cluster redirections. Last error: Error: Connection is closed.',
 ])('Redis is away where ioredis says %j, and nobody knows what it did', (message) => {
   expect(isAway(new Error(message))).toBe(true)
   expect(didNothing(new Error(message), true)).toBe(false)
@@ -72,33 +77,18 @@ test('a hit whose reply timed out: nobody says that nothing was queued, it runs,
   await using queue = await openOn(redis)
   await using admin = await client(redis, 1)
   const ran = completeAll(queue, 2)
-  const [plain, keyed] = [newJob(), newJob()]
+  const [first, plain, keyed] = [newJob(), newJob(), newJob()]
+  await queue.enqueue(first)
   await admin.redis.client('PAUSE', 1500, 'WRITE')
   const unknown = { name: 'QueueUnavailableError', outcome: 'unknown', message: expect.stringContaining('Command timed out') }
   await Promise.all([
     expect(queue.enqueue(plain)).rejects.toMatchObject(unknown),
     expect(queue.enqueue(keyed, { idempotencyKey: 'k' })).rejects.toMatchObject(unknown),
   ])
-  await until('both ran', () => ran.length === 2)
-  expect(new Set(ran)).toEqual(new Set([plain.task_id, keyed.task_id]))
+  await until('all ran', () => ran.length === 3)
+  expect(new Set(ran)).toEqual(new Set([first.task_id, plain.task_id, keyed.task_id]))
   const retried = () => queue.enqueue(newJob(), { idempotencyKey: 'k' }).catch(() => undefined)
   expect(await until('it is taken', retried)).toEqual({ task_id: keyed.task_id, duplicate: true })
-})
-
-test('a hit whose key could not be looked up was refused: nothing of it reached the queue', async () => {
-  await using redis = await TestRedis.start()
-  await using queue = await openOn(redis)
-  const job = newJob()
-  redis.hang()
-  await expect(queue.enqueue(job, { idempotencyKey: 'k' })).rejects.toMatchObject({ outcome: 'refused' })
-  redis.wake()
-  const found = await until('Redis is back', () =>
-    queue.find(job.task_id).then(
-      (hit) => ({ hit }),
-      () => undefined,
-    ),
-  )
-  expect(found.hit).toBeUndefined()
 })
 
 test('a key of another type is a fault, and no outage', async () => {
@@ -131,32 +121,57 @@ test('a result that stands and cannot be read: the hit ends, its slot is free, a
     { concurrency: 1 },
   )
   expect(await queue.waitForEnd(next.task_id, AbortSignal.timeout(5000))).toMatchObject({ status: 'completed' })
-  await until('both jobs are gone', async () => (await jobs.redis.exists(`bull:hits:${broken.task_id}`, `bull:hits:${next.task_id}`)) === 0)
+  await until('both have ended', async () => (await jobs.redis.exists(`bull:hits:${broken.task_id}:lock`, `bull:hits:${next.task_id}:lock`)) === 0)
+  expect(await queue.counts()).toMatchObject({ queued: 0, active: 0, delayed: 0 })
   expect(ran).toEqual([broken.task_id, next.task_id])
   expect(await results.redis.get(`worker:hit:result:${broken.task_id}`)).toBe('{"of":"another version"}')
   expect(lines.map(({ msg }) => msg)).toEqual([expect.stringContaining(`hit ${broken.task_id} ends: what Redis holds of it cannot be used`)])
 })
 
-test('a hit whose key lies in a form that cannot be read ends failed, class internal, without a run', async () => {
+test('a job whose result is a key of another type ends, its slot is free, and what lies there stays', async () => {
   await using redis = await TestRedis.start()
   const { logger, lines } = recordingLogger()
   await using queue = await openOn(redis, logger)
   await using results = await client(redis, 0)
-  await using jobs = await client(redis, 1)
-  const job = newJob()
-  await queue.enqueue(job, { idempotencyKey: 'k' })
-  const [deduplication = ''] = await jobs.redis.keys('bull:hits:de:*')
-  await results.redis.lpush(`worker:hit:idempotency:${deduplication.replace('bull:hits:de:', '')}`, 'x')
+  const [broken, next] = [newJob(), newJob()]
+  await results.redis.lpush(`worker:hit:result:${broken.task_id}`, 'x')
+  await queue.enqueue(broken)
+  await queue.enqueue(next)
   const ran = completeAll(queue, 1)
-  expect(await queue.waitForEnd(job.task_id, AbortSignal.timeout(5000))).toMatchObject({
-    status: 'failed',
-    error_class: 'internal',
-    attempts: 0,
-    error: expect.stringContaining('WRONGTYPE'),
-  })
-  expect(ran).toEqual([])
-  await until('the job is gone', async () => (await jobs.redis.exists(`bull:hits:${job.task_id}`)) === 0)
+  expect(await queue.waitForEnd(next.task_id, AbortSignal.timeout(5000))).toMatchObject({ status: 'completed' })
+  expect(ran).toEqual([broken.task_id, next.task_id])
+  expect(await queue.counts()).toMatchObject({ queued: 0, active: 0, delayed: 0, completed: 1, failed: 1 })
+  expect(await results.redis.lrange(`worker:hit:result:${broken.task_id}`, 0, -1)).toEqual(['x'])
   expect(lines.map(({ msg }) => msg)).toEqual([expect.stringContaining('cannot be used')])
+})
+
+test('a full Redis while a hit ends: the end waits until there is room, and nothing is lost', { timeout: 30_000 }, async () => {
+  await using redis = await TestRedis.start()
+  const { logger, lines } = recordingLogger()
+  await using queue = await openOn(redis, logger)
+  await using admin = await client(redis, 1)
+  const [ends, retries] = [newJob(), newJob()]
+  const gate = Promise.withResolvers<void>()
+  let runs = 0
+  queue.start(
+    async ({ task_id }, { attempt }) => {
+      runs += 1
+      await gate.promise
+      return task_id === retries.task_id && attempt === 1 ? retryIn(1) : completed
+    },
+    { concurrency: 2 },
+  )
+  await queue.enqueue(ends)
+  await queue.enqueue(retries)
+  await until('both run', () => runs === 2)
+  await admin.redis.config('SET', 'maxmemory', '1')
+  gate.resolve()
+  await until('it is told', () => lines.some(({ msg }) => msg.includes('cannot be used')))
+  await expect(queue.enqueue(newJob())).rejects.toMatchObject({ outcome: 'refused' })
+  expect(await queue.find(ends.task_id)).toMatchObject({ status: 'pending' })
+  await admin.redis.config('SET', 'maxmemory', '0')
+  for (const { task_id } of [ends, retries]) expect(await queue.waitForEnd(task_id, AbortSignal.timeout(15_000))).toMatchObject({ status: 'completed' })
+  expect(await queue.find(retries.task_id)).toMatchObject({ attempts: 2, history: [expect.anything()] })
 })
 
 test('the time of a retry is that of the clock it was given', async () => {
@@ -167,7 +182,7 @@ test('the time of a retry is that of the clock it was given', async () => {
   await using jobs = await client(redis, 1)
   const job = newJob()
   await queue.enqueue(job)
-  queue.start(async () => ({ kind: 'retry', delay_ms: 5000 }), { concurrency: 1 })
+  queue.start(async () => retryIn(5000), { concurrency: 1 })
   // BullMQ orders by time × 4096, and the rest counts jobs of the same ms.
   const score = await until('it waits', async () => (await jobs.redis.zscore('bull:hits:delayed', job.task_id)) ?? undefined)
   expect(Math.floor(Number(score) / 4096)).toBe(1_900_000_005_000)

@@ -1,14 +1,13 @@
 import { Redis } from 'ioredis'
 import { expect, test } from 'vitest'
 import { silentLogger } from '#lib/observe/logger.ts'
-import { RedisJobs } from '#lib/queue/bullmq/jobs.ts'
 import { openRedisHitQueue } from '#lib/queue/bullmq/open.ts'
-import { RedisResults } from '#lib/queue/bullmq/results.ts'
-import { type HitQueue, QueueUnavailableError, RESULT_TTL_SECONDS } from '#lib/queue/port.ts'
+import { type AttemptOutcome, type HitQueue, QueueUnavailableError, RESULT_TTL_SECONDS } from '#lib/queue/port.ts'
+import { digestKey } from '#lib/queue/stored-job.ts'
 import { systemClock } from '#lib/runtime/clock.ts'
 import { TestRedis } from '../../_support/redis.ts'
 import { expireLeases } from '../../conformance/expire-leases.ts'
-import { completeAll, completed, newJob, TestChild, until } from '../../conformance/harness.ts'
+import { completeAll, completed, failed, newJob, retryIn, TestChild, tried, until } from '../../conformance/harness.ts'
 
 const openOn = ({ host, port }: TestRedis): Promise<HitQueue> =>
   openRedisHitQueue({ redis: { host, port, db: 0, queueDb: 1 }, logger: silentLogger, clock: systemClock })
@@ -19,7 +18,14 @@ async function client(redis: TestRedis, db: number) {
   return { redis: connection, [Symbol.asyncDispose]: async () => void (await connection.quit()) }
 }
 
-test('the result lies where the Go system has it, for an hour; nothing else stays', async () => {
+/** All keys of a database but those of the probe and of BullMQ itself, each with the seconds that it has to live; -1 for ever. */
+async function lifetimes(redis: Redis): Promise<Map<string, number>> {
+  const own = /^(worker:hit:probe|bull:hits:(meta|id|marker|stalled-check))$/
+  const names = (await redis.keys('*')).filter((name) => !own.test(name))
+  return new Map(await Promise.all(names.map(async (name) => [name, await redis.ttl(name)] as const)))
+}
+
+test('the result lies where the Go system has it, for an hour, and beside it the ended job and its key; nothing stays longer', async () => {
   await using redis = await TestRedis.start()
   await using queue = await openOn(redis)
   await using results = await client(redis, 0)
@@ -27,18 +33,67 @@ test('the result lies where the Go system has it, for an hour; nothing else stay
   const job = newJob()
   await queue.enqueue(job, { idempotencyKey: 'k' })
   expect(await jobs.redis.hget(`bull:hits:${job.task_id}`, 'name')).toBe('worker:hit:execute')
-  queue.start(async () => completed, { concurrency: 1 })
+  queue.start(async (_job, { attempt }) => (attempt === 1 ? retryIn(1) : completed), { concurrency: 1 })
   const result = await queue.waitForEnd(job.task_id, AbortSignal.timeout(5000))
   const key = `worker:hit:result:${job.task_id}`
   expect(JSON.parse((await results.redis.get(key)) ?? '')).toEqual(result)
-  const keys = (await results.redis.keys('*')).filter((name) => name !== 'worker:hit:probe')
-  expect(keys).toHaveLength(2)
-  for (const name of keys) expect(await results.redis.ttl(name)).toSatisfy((ttl: number) => ttl > RESULT_TTL_SECONDS - 5 && ttl <= RESULT_TTL_SECONDS)
-  await until('the job is gone', async () => (await jobs.redis.keys(`*${job.task_id}*`)).length === 0)
-  // Once both have expired, so has the task.
-  await results.redis.del(...keys)
+  expect([...(await lifetimes(results.redis)).keys()]).toEqual([key])
+  expect([...(await lifetimes(jobs.redis)).keys()].toSorted()).toEqual(
+    [`bull:hits:${job.task_id}`, 'bull:hits:completed', `bull:hits:de:${digestKey('k')}`].toSorted(),
+  )
+  for (const { redis: store } of [results, jobs]) {
+    const kept = await lifetimes(store)
+    for (const seconds of kept.values()) expect(seconds).toSatisfy((ttl: number) => ttl > RESULT_TTL_SECONDS - 10 && ttl <= RESULT_TTL_SECONDS)
+    // What expires an hour from now.
+    await store.del(...kept.keys())
+  }
   expect(await queue.find(job.task_id)).toBeUndefined()
+  expect(await queue.retry(job.task_id)).toBe('unknown')
+  expect(await queue.counts()).toMatchObject({ queued: 0, active: 0, delayed: 0, completed: 0, failed: 0 })
   expect((await queue.enqueue(newJob(), { idempotencyKey: 'k' })).duplicate).toBe(false)
+})
+
+test('what ended longer than an hour ago is listed and counted no more, and leaves the lists', async () => {
+  await using redis = await TestRedis.start()
+  await using queue = await openOn(redis)
+  await using jobs = await client(redis, 1)
+  const [old, next] = [newJob(), newJob()]
+  queue.start(async () => failed, { concurrency: 1 })
+  await queue.enqueue(old)
+  await queue.waitForEnd(old.task_id, AbortSignal.timeout(5000))
+  expect((await queue.list({ state: 'failed', limit: 5 })).hits).toHaveLength(1)
+  await jobs.redis.zadd('bull:hits:failed', String(Date.now() - RESULT_TTL_SECONDS * 1000 - 1000), old.task_id)
+  expect((await queue.list({ state: 'failed', limit: 5 })).hits).toEqual([])
+  expect(await queue.counts()).toMatchObject({ failed: 0 })
+  expect(await queue.retryFailed(5)).toEqual({ retried: 0, remaining: false })
+  await queue.enqueue(next)
+  await queue.waitForEnd(next.task_id, AbortSignal.timeout(5000))
+  expect(await jobs.redis.zrange('bull:hits:failed', '0', '-1')).toEqual([next.task_id])
+})
+
+test('a list leaves out bodies, whatever is in them and beside them, and the whole result is there', { timeout: 30_000 }, async () => {
+  await using redis = await TestRedis.start()
+  await using queue = await openOn(redis)
+  await using results = await client(redis, 0)
+  const tricky = 'a ,"body":"x" and "finished_at":"never" \\'
+  const answer = { status: 'completed', status_code: 200, truncated: false } as const
+  const ends = new Map<string, AttemptOutcome>()
+  for (const body of ['', 'ü', tricky.repeat(20), 'x'.repeat(9000), tricky.repeat(8000), 'ü"\\'.repeat(50_000)])
+    ends.set(newJob().task_id, { kind: 'final', result: { ...answer, body, size_bytes: body.length }, tried: tried(1, { error: tricky }) })
+  const long: AttemptOutcome = { kind: 'final', result: { ...answer, error: tricky.repeat(500), body: tricky.repeat(500) } }
+  ends.set(newJob().task_id, long)
+  queue.start(async ({ task_id }) => ends.get(task_id) ?? completed, { concurrency: 1 })
+  await queue.enqueueMany([...ends.keys()].map((task_id) => newJob({ task_id })))
+  await until('all have ended', async () => (await queue.counts()).completed === ends.size)
+  const { hits } = await queue.list({ state: 'completed', limit: 100 })
+  expect(hits).toHaveLength(ends.size)
+  for (const { job, result } of hits) {
+    const { body, ...rest } = (await queue.find(job.task_id)) ?? {}
+    const end = ends.get(job.task_id)
+    expect(body).toBe(end?.kind === 'final' ? end.result.body : undefined)
+    expect(result).toEqual(rest)
+    expect(JSON.parse((await results.redis.get(`worker:hit:result:${job.task_id}`)) ?? '')).toEqual({ ...rest, body })
+  }
 })
 
 test('two workers share the work, and none runs a hit twice; each sees the ends of the other', async () => {
@@ -83,45 +138,52 @@ test('the end of a hit that another process runs is seen within 250 ms', async (
   }
 })
 
-test('a worker that died after it stored the result: the hit ends, and is not run again', async () => {
+test('a result that another worker stored: the hit ends as that says, and is not run again', async () => {
   await using redis = await TestRedis.start()
   await using queue = await openOn(redis)
   await using results = await client(redis, 0)
-  await using jobs = await client(redis, 1)
   const job = newJob()
   await queue.enqueue(job)
   {
     await using child = new TestChild(JSON.stringify({ host: redis.host, port: redis.port }), 'hang')
     await until('it runs', () => child.lines.length === 1)
   }
-  await results.redis.set(`worker:hit:result:${job.task_id}`, JSON.stringify({ task_id: job.task_id, status: 'completed', body: 'the first' }), 'EX', 3600)
+  const stored = { task_id: job.task_id, status: 'failed', error: 'the first', finished_at: new Date().toISOString() }
+  await results.redis.set(`worker:hit:result:${job.task_id}`, JSON.stringify(stored), 'EX', 3600)
+  expect(await queue.find(job.task_id)).toEqual(stored)
   await expireLeases(redis.port)
   const ran = completeAll(queue, 1)
-  await until('the job is gone', async () => (await jobs.redis.exists(`bull:hits:${job.task_id}`)) === 0)
+  await until('it has ended', async () => (await queue.counts()).failed === 1)
   expect(ran).toEqual([])
-  expect(await queue.find(job.task_id)).toMatchObject({ body: 'the first' })
+  expect(await queue.find(job.task_id)).toEqual(stored)
+  expect((await queue.list({ state: 'failed', limit: 5 })).hits).toEqual([{ job, result: stored }])
 })
 
-test('a task that ends while its key is asked for a second time keeps the key', async () => {
+test('a worker that lost its lease ends the hit all the same, and the end of the next one changes nothing', async () => {
   await using redis = await TestRedis.start()
-  await using results = await client(redis, 0)
-  await using jobs = await client(redis, 1)
-  const [first, second] = [newJob(), newJob()]
-  const ended = new RedisResults(results.redis)
-  /** Ends the first task right after it was not found among the ended ones. */
-  class Late extends RedisResults {
-    #asked = 0
-    override async endedHolder(key: string): Promise<string | undefined> {
-      const found = await super.endedHolder(key)
-      this.#asked += 1
-      if (this.#asked === 1) await ended.store({ task_id: first.task_id, status: 'completed' }, key)
-      return found
-    }
+  await using slow = await openOn(redis)
+  await using quick = await openOn(redis)
+  const job = newJob()
+  const [slowGate, quickGate] = [Promise.withResolvers<AttemptOutcome>(), Promise.withResolvers<AttemptOutcome>()]
+  const ran: string[] = []
+  const run = (name: string, gate: Promise<AttemptOutcome>) => async () => {
+    ran.push(name)
+    return gate
   }
-  const late = new RedisJobs(jobs.redis, new Late(results.redis))
-  expect(await late.addOnce(second, 'k')).toBe(first.task_id)
-  expect(await late.find(second.task_id)).toBeUndefined()
-  expect(await late.counts()).toMatchObject({ queued: 0 })
+  slow.start(run('slow', slowGate.promise), { concurrency: 1 })
+  await slow.enqueue(job)
+  await until('it runs', () => ran.length === 1)
+  await expireLeases(redis.port)
+  quick.start(run('quick', quickGate.promise), { concurrency: 1 })
+  await until('it runs elsewhere too', () => ran.length === 2)
+  slowGate.resolve(failed)
+  expect(await slow.waitForEnd(job.task_id, AbortSignal.timeout(5000))).toMatchObject({ status: 'failed' })
+  expect(await quick.find(job.task_id)).toMatchObject({ status: 'failed' })
+  quickGate.resolve(completed)
+  await until('both have ended', async () => (await quick.counts()).active === 0)
+  expect(await quick.find(job.task_id)).toMatchObject({ status: 'failed', error: 'no answer' })
+  expect(await quick.counts()).toMatchObject({ completed: 0, failed: 1 })
+  expect(ran).toEqual(['slow', 'quick'])
 })
 
 test('a job that cannot be read ends failed, class internal', async () => {
@@ -177,6 +239,13 @@ test('health warns of a Redis that keeps nothing or evicts, and passes over one 
   await using strict = await TestRedis.start(['--rename-command', 'CONFIG', ''])
   await using other = await openOn(strict)
   expect(await other.health()).toMatchObject({ ok: true, warnings: [] })
+  expect(await other.health()).not.toHaveProperty('appendfsync')
+})
+
+test('health says how the append-only file is written', async () => {
+  await using redis = await TestRedis.start(['--appendfsync', 'always'])
+  await using queue = await openOn(redis)
+  expect(await queue.health()).toMatchObject({ ok: true, warnings: [], appendfsync: 'always' })
 })
 
 test('a full Redis refuses hits', async () => {

@@ -4,7 +4,6 @@ import type { HitResult } from '#lib/contract/hit.ts'
 import { silentLogger } from '#lib/observe/logger.ts'
 import { openRedisHitQueue } from '#lib/queue/bullmq/open.ts'
 import { EndPoll } from '#lib/queue/bullmq/poll-ends.ts'
-import { RedisResults } from '#lib/queue/bullmq/results.ts'
 import { EndWaiters } from '#lib/queue/end-waiters.ts'
 import { systemClock } from '#lib/runtime/clock.ts'
 import { TestRedis } from '../../_support/redis.ts'
@@ -29,16 +28,12 @@ test('a wait that begins in the moment in which the poll sees nobody is polled f
       this.begun.resolve(end)
     }
   }
-  class Ended extends RedisResults {
-    override async readMany(taskIds: readonly string[]) {
-      return { found: taskIds.includes(task_id) ? [ended] : [], unreadable: [] }
-    }
-  }
+  const finder = { ends: async (taskIds: readonly string[]) => ({ found: taskIds.includes(task_id) ? [ended] : [], unreadable: [] }) }
   const waiters = new Late()
   const closed = new AbortController()
   const poll = new EndPoll({
     waiters,
-    results: new Ended(new Redis({ lazyConnect: true })),
+    finder,
     logger: silentLogger,
     clock: { ...systemClock, sleep: () => systemClock.sleep(1) },
     closed: closed.signal,

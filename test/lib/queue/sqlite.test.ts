@@ -5,15 +5,17 @@ import Database from 'better-sqlite3'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { silentLogger } from '#lib/observe/logger.ts'
 import { Outage } from '#lib/queue/outage.ts'
-import { type AttemptOutcome, type HitQueue, MAX_RETRY_DELAY_MS, QueueUnavailableError } from '#lib/queue/port.ts'
+import { DEFAULT_MAX_BACKLOG, type HitQueue, MAX_RETRY_DELAY_MS, QueueUnavailableError } from '#lib/queue/port.ts'
+import { LogSync } from '#lib/queue/sqlite/log-sync.ts'
 import { openSqliteHitQueue } from '#lib/queue/sqlite/open.ts'
 import { SqliteHitQueue } from '#lib/queue/sqlite/queue.ts'
 import { migrate } from '#lib/queue/sqlite/schema.ts'
+import { Tally } from '#lib/queue/sqlite/tally.ts'
 import { Writer } from '#lib/queue/sqlite/writer.ts'
 import { type Clock, systemClock } from '#lib/runtime/clock.ts'
 import { FileLockedError, lockFile } from '#lib/sqlite/lock.ts'
 import { openDatabase } from '#lib/sqlite/open.ts'
-import { completeAll, completed, newJob, recordingLogger, TestChild, until } from '../../conformance/harness.ts'
+import { completeAll, completed, newJob, recordingLogger, retryIn, TestChild, until } from '../../conformance/harness.ts'
 
 let folder: string
 let path: string
@@ -51,6 +53,39 @@ test('a result and its key are kept for exactly an hour after the end', async ()
   expect((await queue.enqueue(newJob(), key)).duplicate).toBe(false)
 })
 
+test('the key of a task that is queued again means it until an hour after its last end', async () => {
+  const clock = heldClock()
+  await using queue = open(clock)
+  const job = newJob()
+  const key = { idempotencyKey: 'k' }
+  let ends = 0
+  queue.start(
+    async () => {
+      ends += 1
+      return completed
+    },
+    { concurrency: 1 },
+  )
+  await queue.enqueue(job, key)
+  await until('it has ended', async () => (await queue.counts()).completed === 1)
+  clock.wall += HOUR - 1
+  await queue.pause()
+  expect(await queue.retry(job.task_id)).toBe('retried')
+  clock.wall += 5 * HOUR
+  expect(await queue.enqueue(newJob(), key)).toEqual({ task_id: job.task_id, duplicate: true })
+  await queue.resume()
+  await until('it has ended again', async () => ends === 2 && (await queue.counts()).completed === 1)
+  clock.wall += HOUR - 1
+  expect(await queue.enqueue(newJob(), key)).toEqual({ task_id: job.task_id, duplicate: true })
+  expect(await queue.counts()).toMatchObject({ completed: 1 })
+  clock.wall += 1
+  // Hidden and not counted from then on, though it is not purged yet; and nothing to be queued again.
+  expect(await queue.counts()).toMatchObject({ completed: 0 })
+  expect(await queue.list({ state: 'completed', limit: 10 })).toEqual({ hits: [] })
+  expect(await queue.retry(job.task_id)).toBe('unknown')
+  expect((await queue.enqueue(newJob(), key)).duplicate).toBe(false)
+})
+
 test('what has expired is removed from the file', async () => {
   const clock = heldClock()
   {
@@ -63,12 +98,14 @@ test('what has expired is removed from the file', async () => {
   const rows = () => {
     const db = new Database(path, { readonly: true })
     const counts = db
-      .prepare<[], { n: number }>('SELECT (SELECT count(*) FROM result) + (SELECT count(*) FROM idempotency) + (SELECT count(*) FROM hit) AS n')
+      .prepare<[], { n: number }>(
+        'SELECT (SELECT count(*) FROM outcome) + (SELECT count(*) FROM idempotency) + (SELECT count(*) FROM hit) + (SELECT count(*) FROM payload) AS n',
+      )
       .get()
     db.close()
     return counts?.n
   }
-  expect(rows()).toBe(900)
+  expect(rows()).toBe(1800)
   clock.wall += HOUR
   await using _queue = open(clock)
   await until('all rows are gone', () => rows() === 0)
@@ -114,7 +151,7 @@ test('hits that were taken by a clock that was ahead run after a restart', async
 
 const runAt = (): Map<string, number> => {
   const db = new Database(path, { readonly: true })
-  const rows = db.prepare<[], { task_id: string; run_at: number }>('SELECT task_id, run_at FROM hit').all()
+  const rows = db.prepare<[], { task_id: string; run_at: number }>('SELECT task_id, at AS run_at FROM hit').all()
   db.close()
   return new Map(rows.map(({ task_id, run_at }) => [task_id, run_at]))
 }
@@ -128,7 +165,7 @@ test('a retry that was put back by a clock that was ahead waits no longer than a
   ])
   {
     await using queue = open(clock)
-    queue.start(async ({ task_id }): Promise<AttemptOutcome> => ({ kind: 'retry', delay_ms: delays.get(task_id) ?? 0 }), { concurrency: 2 })
+    queue.start(async ({ task_id }) => retryIn(delays.get(task_id) ?? 0), { concurrency: 2 })
     await queue.enqueue(far)
     await queue.enqueue(near)
     await until('both wait', async () => (await queue.health()).counts?.delayed === 2)
@@ -168,7 +205,8 @@ test('a hit whose worker died is due at once, though its clock was ahead', async
 test('a write that failed on the disk may be there all the same; what SQLite refused is not', async () => {
   const db = openDatabase(path)
   const closed = new AbortController().signal
-  const writer = new Writer(db, new Outage({ logger: silentLogger, clock: systemClock, part: 'embedded', store: 'it', closed }))
+  const outage = new Outage({ logger: silentLogger, clock: systemClock, part: 'embedded', store: 'it', closed })
+  const writer = new Writer({ db, log: new LogSync({ db, clock: systemClock }), probe: () => {}, outage, tally: new Tally() })
   const failing = (code: string) =>
     writer.write(() => {
       throw new Database.SqliteError('it failed', code)
@@ -207,13 +245,18 @@ test('a full disk refuses hits, says so once, and takes them again when there is
   const lock = lockFile(path, 'worker')
   const db = openDatabase(path)
   migrate(db, path)
-  await using queue = new SqliteHitQueue({ db, lock, logger, clock: systemClock })
+  await using queue = new SqliteHitQueue({ db, lock, maxBacklog: DEFAULT_MAX_BACKLOG, logger, clock: systemClock })
   db.pragma(`max_page_count = ${db.pragma('page_count', { simple: true })}`)
   const big = () => newJob({ request: { body: 'x'.repeat(50_000) } })
   for (let time = 0; time < 5; time += 1) await expect(queue.enqueue(big())).rejects.toThrow(QueueUnavailableError)
   await expect(queue.enqueue(big())).rejects.toMatchObject({ outcome: 'refused', message: expect.stringMatching(/hits\.db.*SQLITE_FULL/) })
+  // Those that share a commit with it are refused too, and counted nowhere.
+  const shared = await Promise.allSettled([newJob(), newJob(), big()].map((job) => queue.enqueue(job)))
+  expect(shared.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected'])
+  expect(await queue.counts()).toMatchObject({ queued: 0 })
   db.pragma('max_page_count = 100000')
   await queue.enqueue(big())
+  expect(await queue.counts()).toMatchObject({ queued: 1 })
   expect(lines.map(({ msg }) => msg)).toEqual([expect.stringMatching(/^\[embedded\] .*full/), expect.stringContaining('is back after')])
 })
 
