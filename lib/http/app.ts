@@ -1,7 +1,6 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
-import { HTTPException } from 'hono/http-exception'
 import type { Logger } from '../observe/logger.ts'
-import { ApiError, invalidRequest } from './errors.ts'
+import { ApiError, answerTo, invalidRequest } from './errors.ts'
 import { errorResponse } from './reply.ts'
 import { requestId } from './request-id.ts'
 
@@ -59,15 +58,12 @@ export function createApp(options: { readonly logger: Logger; readonly refusesHe
     )
   })
 
-  app.onError((error, c) => {
-    if (error instanceof ApiError) return errorResponse(c, error)
-    if (error instanceof HTTPException && error.status < 500) {
-      return errorResponse(c, new ApiError('INVALID_REQUEST', `Cannot take the request: ${error.message || 'it is malformed'}`))
-    }
-    // Whatever it is, nothing of the inside goes out: the log has it under the same id.
-    options.logger.error('http', 'a request failed unexpectedly', { request_id: requestId(c), method: c.req.method, path: c.req.path, err: error })
-    return errorResponse(c, new ApiError('INTERNAL', 'Something unforeseen happened; the log of this service has it under this request_id'))
-  })
+  app.onError((error, c) =>
+    errorResponse(
+      c,
+      answerTo(error, () => ({ request_id: requestId(c), method: c.req.method, path: c.req.path }), options.logger),
+    ),
+  )
 
   if (refusesHead.size > 0) {
     // Hono serves HEAD by the GET handler.

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import type { IncomingHttpHeaders } from 'node:http'
 import type { MiddlewareHandler } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import { ApiError } from './errors.ts'
@@ -24,6 +25,14 @@ export function createKeyRing(keys: readonly string[]): KeyRing {
 export interface HeaderReader {
   get(name: string): string | null
 }
+
+/** Node's own headers as a reader; one that was sent several times, where Node keeps a list, counts as absent. */
+export const readerOf = (headers: IncomingHttpHeaders): HeaderReader => ({
+  get: (name) => {
+    const value = headers[name]
+    return typeof value === 'string' ? value : null
+  },
+})
 
 /** A ring of keys that may have to ask first; what a {@link KeyRing} answers at once costs no turn. */
 export interface AskingKeyRing {

@@ -2,6 +2,7 @@ import { HTTPException } from 'hono/http-exception'
 import type { z } from 'zod'
 import type { ErrorDetail } from '../contract/envelope.ts'
 import { type ErrorCode, errorTable } from '../contract/errors.ts'
+import type { Logger } from '../observe/logger.ts'
 
 /** Headers that belong to an error: Allow, Retry-After, ETag. */
 export type ErrorHeaders = Readonly<Record<string, string>>
@@ -22,6 +23,22 @@ export class ApiError extends HTTPException {
     this.details = options.details ?? []
     this.headers = options.headers ?? {}
   }
+}
+
+/** Which request failed, as the log names it. */
+export interface FailedRequest {
+  readonly request_id: string
+  readonly method: string
+  readonly path: string
+}
+
+/** The error that is answered where something was thrown. Of what nobody foresaw nothing goes out: the log has it under the same id. */
+export function answerTo(error: unknown, request: () => FailedRequest, logger: Pick<Logger, 'error'>): ApiError {
+  if (error instanceof ApiError) return error
+  if (error instanceof HTTPException && error.status < 500)
+    return new ApiError('INVALID_REQUEST', `Cannot take the request: ${error.message || 'it is malformed'}`)
+  logger.error('http', 'a request failed unexpectedly', { ...request(), err: error })
+  return new ApiError('INTERNAL', 'Something unforeseen happened; the log of this service has it under this request_id')
 }
 
 /** `data.items[2]`; what is not in the body begins with its place: `query.wait`. */

@@ -24,6 +24,19 @@ export function ok<T, S extends 200 | 201 | 202>(c: Context, data: T, status: S,
   return c.json(body, status, { 'X-Request-Id': id, 'Cache-Control': 'no-store', ...headers })
 }
 
+/** Writes a success as {@link ok} does by Node's own response, where no Context is held. */
+export function writeOk(outgoing: ServerResponse, id: string, data: unknown, status: 200 | 201 | 202): void {
+  const success: Success<unknown, typeof status> = { request_id: id, status, success: true, message: 'success', data }
+  const body = JSON.stringify(success)
+  outgoing.writeHead(status, {
+    'Content-Type': 'application/json',
+    'X-Request-Id': id,
+    'Cache-Control': 'no-store',
+    'Content-Length': Buffer.byteLength(body),
+  })
+  outgoing.end(body)
+}
+
 /** The headers of an error's answer. */
 const errorHeaders = (id: string, error: ApiError) => ({ 'X-Request-Id': id, 'Cache-Control': 'no-store', ...error.headers })
 

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { z } from 'zod'
 import { DataRequestSchema, type HitRequest } from '#lib/contract/hit-request.ts'
+import { DataScheduleSchema, type Schedule } from '#lib/contract/schedule.ts'
 import { type WorkerConfig, type WorkerConfigRequest, WorkerConfigSchema } from '#lib/contract/worker.ts'
 import { ApiError } from '#lib/http/errors.ts'
 import type { Logger } from '#lib/observe/logger.ts'
@@ -16,12 +17,17 @@ const StoredSchema = z.object({
 /** A `data.request` as it was checked when the config was taken; undefined where there is none. */
 const requestOf = (value: unknown): HitRequest | undefined => (value === undefined ? undefined : DataRequestSchema.safeParse(value).data)
 
+/** A `data.schedule` in the same way. */
+const scheduleOf = (value: unknown): Schedule | undefined => (value === undefined ? undefined : DataScheduleSchema.safeParse(value).data)
+
 /** The config that the worker runs, kept on disk so that a restart serves hits before any agent has called. */
 export class ConfigHolder {
   readonly #path: string
   readonly #logger: Logger
   #config: WorkerConfig | undefined
   #request: HitRequest | undefined
+  #schedule: Schedule | undefined
+  #onAccepted: () => void = () => {}
   #acceptedVersion = -1
 
   /** Reads what an earlier run left; a damaged file is set aside with a warning. */
@@ -30,8 +36,7 @@ export class ConfigHolder {
     this.#logger = logger
     const stored = readChecked(this.#path, StoredSchema, { what: 'the stored config', instead: 'the worker waits for its agent', logger })
     if (typeof stored === 'string') return
-    this.#config = stored.config
-    this.#request = requestOf(stored.config.data.request)
+    this.#hold(stored.config)
     this.#acceptedVersion = stored.accepted_version
     logger.info('config', 'config read from disk', { version: stored.config.version })
   }
@@ -44,6 +49,16 @@ export class ConfigHolder {
   /** The `data.request` of the config held, read once and not for every hit. */
   get request(): HitRequest | undefined {
     return this.#request
+  }
+
+  /** The `data.schedule` of the config held. */
+  get schedule(): Schedule | undefined {
+    return this.#schedule
+  }
+
+  /** Says who is told of each config that is in use from then on. */
+  onAccepted(listener: () => void): void {
+    this.#onAccepted = listener
   }
 
   /**
@@ -68,11 +83,17 @@ export class ConfigHolder {
     }
     const acceptedVersion = ifNewer === undefined ? this.#acceptedVersion : request.version
     this.#write(config, acceptedVersion)
-    this.#config = config
-    this.#request = requestOf(config.data.request)
+    this.#hold(config)
     this.#acceptedVersion = acceptedVersion
     this.#logger.info('config', 'config received', { version: config.version, ...(ifNewer === undefined ? {} : { if_newer: ifNewer }) })
+    this.#onAccepted()
     return config
+  }
+
+  #hold(config: WorkerConfig): void {
+    this.#config = config
+    this.#request = requestOf(config.data.request)
+    this.#schedule = scheduleOf(config.data.schedule)
   }
 
   #write(config: WorkerConfig, acceptedVersion: number): void {

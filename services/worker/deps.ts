@@ -1,21 +1,35 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { createKeyRing, type KeyRing } from '#lib/http/auth.ts'
+import { createOriginCheck, type OriginCheck } from '#lib/http/origin.ts'
 import { createLogger, type Logger } from '#lib/observe/logger.ts'
 import type { HitProcessor, HitQueue } from '#lib/queue/port.ts'
 import { type Clock, systemClock } from '#lib/runtime/clock.ts'
 import type { WorkerServiceConfig } from './config.ts'
 import { ConfigHolder } from './config-holder.ts'
+import { queueHit } from './hit.ts'
+import { createDestinations, type Destinations } from './hits/destinations.ts'
 import { createExecutor, type Executor } from './hits/execute.ts'
 import { createGuard } from './hits/guard.ts'
 import { targetPolicy } from './hits/policy.ts'
 import { createHitProcessor } from './hits/processor.ts'
+import { createSignals, type Signals } from './hits/signals.ts'
 import { chooseQueue, EMBEDDED_QUEUE_FILE, type QueueEngine } from './queue-choice.ts'
+import { Scheduler } from './schedule/scheduler.ts'
 
 /** What the worker's routes stand on. */
 export interface WorkerDeps {
-  readonly config: Pick<WorkerServiceConfig, 'apiKey' | 'host' | 'allowedHosts' | 'maxConfigBytes'>
+  readonly config: Pick<WorkerServiceConfig, 'apiKey' | 'host' | 'allowedHosts' | 'maxConfigBytes' | 'maxBacklog'>
+  /** The key that it needs; undefined where it has none. */
+  readonly keys: KeyRing | undefined
+  /** Keeps web pages out; undefined with a key of its own. */
+  readonly origin: OriginCheck | undefined
   readonly holder: ConfigHolder
   readonly queue: HitQueue
+  /** What became of the hits of this worker lately, and how the destinations of them stand. */
+  readonly signals: Pick<Signals, 'outcomes' | 'figures'>
+  readonly destinations: Pick<Destinations, 'list'>
+  readonly scheduler: Pick<Scheduler, 'status'>
   readonly logger: Logger
   readonly clock: Clock
   /** Aborts when the worker begins to stop: held requests are answered then. */
@@ -34,6 +48,7 @@ interface OpenedWorker {
   readonly deps: WorkerDeps
   readonly executor: Executor
   readonly processor: HitProcessor
+  readonly scheduler: Scheduler
   stopWaiting(): void
   /** Tells the guard where this worker listens: no hit may go there. */
   listensOn(address: string, port: number): void
@@ -44,17 +59,12 @@ async function openQueue(engine: QueueEngine, config: WorkerServiceConfig, logge
   const file = join(config.dataDir, EMBEDDED_QUEUE_FILE)
   if (engine === 'embedded') {
     const { openSqliteHitQueue } = await import('#lib/queue/sqlite/open.ts')
-    return openSqliteHitQueue({ path: file, logger, clock })
+    return openSqliteHitQueue({ path: file, maxBacklog: config.maxBacklog, logger, clock })
   }
   if (existsSync(file))
     logger.warn('queue', 'there is an embedded queue too: hits in it wait until the worker is started with HIT_QUEUE=embedded', { path: file })
   const { openRedisHitQueue } = await import('#lib/queue/bullmq/open.ts')
-  const { url, host, port, password, db, queueDb } = config.redis
-  return openRedisHitQueue({
-    redis: { ...(url === undefined ? {} : { url }), host, port, ...(password === undefined ? {} : { password }), db, queueDb },
-    logger,
-    clock,
-  })
+  return openRedisHitQueue({ redis: config.redis, maxBacklog: config.maxBacklog, logger, clock })
 }
 
 /** Opens everything the worker needs. */
@@ -66,13 +76,27 @@ export async function openWorkerDeps(config: WorkerServiceConfig, overrides: Wor
   const listeners: { address: string; port: number }[] = []
   const guard = createGuard({ targets: targetPolicy(config), ownListeners: () => listeners })
   const queue = overrides.queue ?? (await openQueue(await chooseQueue(config, logger), config, logger, clock))
-  const executor = createExecutor({ guard, maxBodyBytes: config.maxBodyBytes, clock })
-  const processor = createHitProcessor({ executor, retryMax: config.retryMax, logger, clock })
+  const executor = createExecutor({ guard, maxBodyBytes: config.maxBodyBytes, secrets: config.secrets, clock })
+  const destinations = createDestinations({ perHost: config.perHost, clock, logger })
+  const signals = createSignals({ clock })
+  const processor = createHitProcessor({ executor, destinations, signals, retryMax: config.retryMax, logger, clock })
+  const scheduler = new Scheduler({
+    scheduled: () => ({ schedule: holder.schedule, config: holder.current }),
+    enqueue: (key) => queueHit({ holder, queue, logger, clock }, key),
+    queue,
+    logger,
+    clock,
+  })
+  holder.onAccepted(() => scheduler.configChanged())
+  const { apiKey, allowedHosts } = config
+  const keys = apiKey === undefined ? undefined : createKeyRing([apiKey])
+  const origin = apiKey === undefined ? createOriginCheck({ allowedHosts }) : undefined
   const draining = new AbortController()
   return {
-    deps: { config, holder, queue, logger, clock, draining: draining.signal },
+    deps: { config, keys, origin, holder, queue, signals, destinations, scheduler, logger, clock, draining: draining.signal },
     executor,
     processor,
+    scheduler,
     stopWaiting: () => draining.abort(),
     listensOn: (address, port) => listeners.push({ address, port }),
   }

@@ -1,45 +1,57 @@
 import { type HitAccepted, type HitResult, isFinalStatus } from '#lib/contract/hit.ts'
 import { ApiError } from '#lib/http/errors.ts'
-import { QueueUnavailableError } from '#lib/queue/port.ts'
+import type { HitJob, Unqueued } from '#lib/queue/port.ts'
 import type { WorkerDeps } from './deps.ts'
+import { askQueue, queueFailure } from './queue-errors.ts'
 
 /** What the caller of a hit that was not accepted is to know, and to do. */
-function adviceFor({ outcome }: QueueUnavailableError, idempotencyKey: string | undefined): string {
-  if (outcome === 'refused') return 'nothing was queued, try again'
-  const maybe = 'the reply is missing, so the hit may have been queued'
-  return idempotencyKey === undefined
-    ? `${maybe}, and trying again may make it twice; with an Idempotency-Key, the same each time, trying again is safe`
-    : `${maybe}; try again with the same Idempotency-Key, which makes that safe`
-}
-
-/** Says of a queue that cannot be used whether nothing was queued, or nothing is known. */
-function unavailable(error: QueueUnavailableError, idempotencyKey: string | undefined): ApiError {
-  return new ApiError('QUEUE_UNAVAILABLE', `Cannot queue the hit: ${error.message}; ${adviceFor(error, idempotencyKey)}`, {
-    headers: { 'Retry-After': '1' },
-    cause: error,
-  })
-}
+const adviceFor =
+  (idempotencyKey: string | undefined) =>
+  (outcome: Unqueued): string => {
+    if (outcome === 'refused') return 'nothing was queued, try again'
+    const maybe = 'the reply is missing, so the hit may have been queued'
+    return idempotencyKey === undefined
+      ? `${maybe}, and trying again may make it twice; with an Idempotency-Key, the same each time, trying again is safe`
+      : `${maybe}; try again with the same Idempotency-Key, which makes that safe`
+  }
 
 /**
- * Queues a hit of the config held. When this resolves, the hit survives the kill of any process.
- * @param idempotencyKey the same key gives the same task
- * @throws ApiError ENQUEUE_FAILED without a config or url; QUEUE_UNAVAILABLE within a second
+ * A hit of the config held.
+ * @throws ApiError ENQUEUE_FAILED without a config or url
  */
-export async function enqueueHit(deps: WorkerDeps, idempotencyKey: string | undefined): Promise<HitAccepted> {
-  const config = deps.holder.current
+export function newHit({ holder, clock }: Pick<WorkerDeps, 'holder' | 'clock'>): HitJob {
+  const config = holder.current
   if (!config) throw new ApiError('ENQUEUE_FAILED', 'no config available')
   const { url } = config.data
   if (typeof url !== 'string' || url === '') throw new ApiError('ENQUEUE_FAILED', 'no url configured')
-  const { request } = deps.holder
+  const { request } = holder
+  return { task_id: clock.uuid(), url, ...(request ? { request } : {}), config_version: config.version, enqueued_at: clock.now() }
+}
+
+/** What queueing a hit stands on. */
+type Queueing = Pick<WorkerDeps, 'holder' | 'clock' | 'queue' | 'logger'>
+
+/**
+ * Queues a hit of the config held, and says what the queue says.
+ * @throws ApiError ENQUEUE_FAILED without a config or url; QueueUnavailableError, BacklogFullError
+ */
+export async function queueHit(deps: Queueing, idempotencyKey: string | undefined): Promise<HitAccepted> {
+  const hit = newHit(deps)
+  const { task_id, duplicate } = await deps.queue.enqueue(hit, idempotencyKey === undefined ? {} : { idempotencyKey })
+  deps.logger.debug('enqueue', 'hit queued', { task_id, duplicate, config_version: hit.config_version })
+  return { task_id, status: 'queued' }
+}
+
+/**
+ * Queues a hit for a caller. When this resolves, the hit survives the kill of any process.
+ * @param idempotencyKey the same key gives the same task
+ * @throws ApiError ENQUEUE_FAILED without a config or url; QUEUE_UNAVAILABLE within a second; BACKLOG_FULL
+ */
+export async function enqueueHit(deps: Queueing, idempotencyKey: string | undefined): Promise<HitAccepted> {
   try {
-    const { task_id, duplicate } = await deps.queue.enqueue(
-      { task_id: deps.clock.uuid(), url, ...(request ? { request } : {}), config_version: config.version, enqueued_at: deps.clock.now() },
-      idempotencyKey === undefined ? {} : { idempotencyKey },
-    )
-    deps.logger.debug('enqueue', 'hit queued', { task_id, duplicate, config_version: config.version })
-    return { task_id, status: 'queued' }
+    return await queueHit(deps, idempotencyKey)
   } catch (error) {
-    throw error instanceof QueueUnavailableError ? unavailable(error, idempotencyKey) : error
+    throw queueFailure(error, 'queue the hit', adviceFor(idempotencyKey))
   }
 }
 
@@ -50,15 +62,12 @@ export async function enqueueHit(deps: WorkerDeps, idempotencyKey: string | unde
  * @throws ApiError NOT_FOUND; RESULT_FETCH_FAILED where the store cannot be asked
  */
 export async function readHit(deps: WorkerDeps, taskId: string, waitMs: number, signal: AbortSignal): Promise<HitResult> {
-  try {
-    const result =
-      waitMs > 0 ? await deps.queue.waitForEnd(taskId, AbortSignal.any([signal, deps.draining, AbortSignal.timeout(waitMs)])) : await deps.queue.find(taskId)
-    if (!result) throw new ApiError('NOT_FOUND', 'task not found')
-    return result
-  } catch (error) {
-    if (!(error instanceof QueueUnavailableError)) throw error
-    throw new ApiError('RESULT_FETCH_FAILED', `Cannot read the result: ${error.message}`, { cause: error })
-  }
+  const { queue, draining } = deps
+  const result = await askQueue('read the result', () =>
+    waitMs > 0 ? queue.waitForEnd(taskId, AbortSignal.any([signal, draining, AbortSignal.timeout(waitMs)])) : queue.find(taskId),
+  )
+  if (!result) throw new ApiError('NOT_FOUND', 'task not found')
+  return result
 }
 
 /** Queues a hit and waits for its end: the result where it is final in time, else what was accepted. */

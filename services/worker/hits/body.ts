@@ -1,5 +1,4 @@
 import type { Readable } from 'node:stream'
-import { codingsOf, decoded } from './decode.ts'
 
 /** As much of an answer's body as is kept. */
 export interface ReadBody {
@@ -8,44 +7,56 @@ export interface ReadBody {
   readonly truncated: boolean
   /** A valid Content-Length, else the decoded bytes that were seen. */
   readonly size_bytes: number
-  /** False where reading stopped before the end: the connection is of no more use. */
-  readonly complete: boolean
-}
-
-/** What the answer's headers say about its body. */
-export interface BodyHeaders {
-  readonly contentLength: string | undefined
-  readonly contentEncoding: string | undefined
 }
 
 /** A Content-Length as a number; undefined where it is none (RFC 9110, section 8.6). */
-function lengthOf(header: string | undefined): number | undefined {
+export function lengthOf(header: string | undefined): number | undefined {
   if (header === undefined || !/^\d{1,15}$/.test(header)) return undefined
   return Number(header)
 }
 
+/** Takes a body piece by piece, and keeps what is within the limit. */
+export class BodyKeeper {
+  readonly #limit: number
+  readonly #declared: number | undefined
+  readonly #kept: Buffer[] = []
+  #seen = 0
+  #over = false
+
+  /**
+   * @param limit in bytes
+   * @param declared its Content-Length, where that counts the bytes that are added
+   */
+  constructor(limit: number, declared: number | undefined) {
+    this.#limit = limit
+    this.#declared = declared
+  }
+
+  /** @returns whether more is of use: false once there is more than is kept */
+  add(chunk: Buffer): boolean {
+    if (this.#seen < this.#limit) this.#kept.push(chunk.length <= this.#limit - this.#seen ? chunk : chunk.subarray(0, this.#limit - this.#seen))
+    this.#seen += chunk.length
+    this.#over = this.#seen > this.#limit || (this.#seen === this.#limit && (this.#declared ?? 0) > this.#limit)
+    return !this.#over
+  }
+
+  read(): ReadBody {
+    const [only] = this.#kept
+    const bytes = this.#kept.length === 1 && only !== undefined ? only : Buffer.concat(this.#kept)
+    return { bytes, truncated: this.#over, size_bytes: this.#declared ?? this.#seen }
+  }
+}
+
 /**
- * Reads a body up to a limit, decoded. Reading stops at the limit: what comes after is neither decoded nor
- * waited for. The Content-Length of an encoded answer counts other bytes than those kept, and is not told.
- * @param limit in bytes, of the decoded body
+ * Reads a decoded body up to a limit, and stops there: what comes after is neither decoded nor waited for.
+ * @param limit in bytes
  * @throws the stream's error, zlib's among them
  */
-export async function readBody(source: Readable, headers: BodyHeaders, limit: number): Promise<ReadBody> {
-  const codings = codingsOf(headers.contentEncoding)
-  const declared = codings?.length === 0 || codings === undefined ? lengthOf(headers.contentLength) : undefined
-  const stream = codings === undefined || codings.length === 0 ? source : await decoded(source, codings)
-  const kept: Buffer[] = []
-  let seen = 0
-  let complete = true
+export async function readDecoded(stream: Readable, limit: number): Promise<ReadBody> {
+  const keeper = new BodyKeeper(limit, undefined)
   for await (const chunk of stream) {
     if (!Buffer.isBuffer(chunk)) throw new TypeError(`Cannot read a body of ${typeof chunk}: expected bytes`)
-    if (seen < limit) kept.push(chunk.subarray(0, limit - seen))
-    seen += chunk.length
-    if (seen > limit || (seen === limit && declared !== undefined && declared > limit)) {
-      complete = false
-      break
-    }
+    if (!keeper.add(chunk)) break
   }
-  const size = declared ?? seen
-  return { bytes: Buffer.concat(kept), truncated: !complete, size_bytes: size, complete }
+  return keeper.read()
 }

@@ -66,6 +66,25 @@ function interfaceAddresses(): () => readonly string[] {
   }
 }
 
+/** Addresses whose judgement is remembered. */
+const REMEMBERED = 1024
+
+/** What is always the same about an address. */
+interface Judged {
+  /** Itself, and the IPv4 addresses that it carries. */
+  readonly forms: readonly Address[]
+  readonly refusal: Refusal | undefined
+}
+
+/** What no policy lets through. */
+function refusedAlways(address: Address): Refusal | undefined {
+  const range = address.range()
+  if (range === 'linkLocal') return 'is a link-local address, where clouds serve credentials'
+  if (metadataAddresses.some((metadata) => inRange(address, metadata))) return 'is a metadata address, where clouds serve credentials'
+  if (range === 'unspecified' || range === 'multicast' || range === 'broadcast') return 'is not the address of one host'
+  return undefined
+}
+
 /** Reads the exceptions of a policy. @throws TypeError for one that is no CIDR range */
 function exceptionsOf(targets: TargetPolicy): readonly AddressRange[] {
   if (targets === 'any' || targets === 'public') return []
@@ -102,27 +121,35 @@ export function createGuard(options: GuardOptions): Guard {
       return local !== undefined && sameAddress(local, address)
     })
 
-  const refusedAlways = (address: Address, port: number): Refusal | undefined => {
-    if (options.ownListeners().some((listener) => listener.port === port) && isThisMachine(address)) return 'is an address of this worker itself'
-    const range = address.range()
-    if (range === 'linkLocal') return 'is a link-local address, where clouds serve credentials'
-    if (metadataAddresses.some((metadata) => inRange(address, metadata))) return 'is a metadata address, where clouds serve credentials'
-    if (range === 'unspecified' || range === 'multicast' || range === 'broadcast') return 'is not the address of one host'
-    return undefined
-  }
-
   const permitted = (address: Address): boolean => options.targets === 'any' || isGlobalUnicast(address) || exceptions.some((range) => inRange(address, range))
 
-  const checkAddress = (text: string, port: number): Refusal | undefined => {
+  /** Judges an address by itself, whatever the port and wherever this worker listens: the same each time. */
+  const judge = (text: string): Judged => {
     const address = parseAddress(text)
-    if (address === undefined) return 'does not resolve to an IP address'
+    if (address === undefined) return { forms: [], refusal: 'does not resolve to an IP address' }
     const embedded = embeddedAddresses(address)
-    for (const form of [address, ...embedded]) {
-      const refusal = refusedAlways(form, port)
-      if (refusal !== undefined) return refusal
+    const forms = [address, ...embedded]
+    for (const form of forms) {
+      const refusal = refusedAlways(form)
+      if (refusal !== undefined) return { forms, refusal }
     }
-    const deciding = isNat64(address) ? embedded : [address, ...embedded]
-    return deciding.every((form) => permitted(form)) ? undefined : 'is not a public address, and HIT_TARGETS does not allow it'
+    const allowed = (isNat64(address) ? embedded : forms).every((form) => permitted(form))
+    return { forms, refusal: allowed ? undefined : 'is not a public address, and HIT_TARGETS does not allow it' }
+  }
+  const known = new Map<string, Judged>()
+  const judged = (text: string): Judged => {
+    const seen = known.get(text)
+    if (seen !== undefined) return seen
+    const made = judge(text)
+    if (known.size >= REMEMBERED) known.clear()
+    known.set(text, made)
+    return made
+  }
+
+  const checkAddress = (text: string, port: number): Refusal | undefined => {
+    const { forms, refusal } = judged(text)
+    const own = options.ownListeners().some((listener) => listener.port === port) && forms.some((form) => isThisMachine(form))
+    return own ? 'is an address of this worker itself' : refusal
   }
 
   const checkUrl = (url: URL): Refusal | undefined => {

@@ -10,10 +10,7 @@ export type Resolver = (hostname: string) => Promise<readonly string[]>
  */
 export const systemResolver: Resolver = async (hostname) => (await lookup(hostname, { all: true, order: 'verbatim' })).map(({ address }) => address)
 
-/**
- * Lets requests for one name that come at the same time share one question. getaddrinfo runs on four threads
- * that files and zlib need too: ten hits to one dead name would otherwise hold them all.
- */
+/** Lets requests for one name that come at the same time share one question. */
 export function sharedResolver(resolver: Resolver): Resolver {
   const underway = new Map<string, Promise<readonly string[]>>()
   return (hostname) => {

@@ -11,6 +11,9 @@ const backoff = { base_ms: 1000, max_ms: MAX_BACKOFF_MS, jitter: 0.2 }
 /** No answer came: another try may have one. */
 const noAnswer: ReadonlySet<HitErrorClass> = new Set<HitErrorClass>(['dns_error', 'connection_refused', 'connection_reset', 'tls_error', 'timeout'])
 
+/** Whether a class means that no answer came. */
+export const isNoAnswer = (errorClass: HitErrorClass): boolean => noAnswer.has(errorClass)
+
 /** An unexpected answer that says "not now". */
 const notNow = (status: number | undefined): boolean => status !== undefined && (status === 408 || status === 425 || status === 429 || status >= 500)
 

@@ -10,7 +10,11 @@ const hundredths = (ms: number): number => Math.round(Math.max(0, ms) * 100) / 1
 export class Stopwatch {
   readonly #clock: Pick<Clock, 'monotonic'>
   readonly #started: number
-  readonly #phases: Partial<Record<Phase, number>> = {}
+  #resolve: number | undefined
+  #connect: number | undefined
+  #tls: number | undefined
+  #processing: number | undefined
+  #transfer: number | undefined
   #connections = 0
   #mark: number
 
@@ -23,8 +27,13 @@ export class Stopwatch {
   /** Says that a phase has ended now; it began when the one before ended. */
   end(phase: Phase): void {
     const now = this.#clock.monotonic()
-    this.#phases[phase] = (this.#phases[phase] ?? 0) + now - this.#mark
+    const ms = now - this.#mark
     this.#mark = now
+    if (phase === 'processing') this.#processing = (this.#processing ?? 0) + ms
+    else if (phase === 'transfer') this.#transfer = (this.#transfer ?? 0) + ms
+    else if (phase === 'connect') this.#connect = (this.#connect ?? 0) + ms
+    else if (phase === 'tls') this.#tls = (this.#tls ?? 0) + ms
+    else this.#resolve = (this.#resolve ?? 0) + ms
   }
 
   /** Says that a hop begins: whether it opens a connection is not known yet. */
@@ -41,7 +50,14 @@ export class Stopwatch {
 
   /** The timings up to now, in ms with two decimals. `reused` speaks of the last hop. */
   read(): HitTimings {
-    const phases = Object.fromEntries(Object.entries(this.#phases).map(([phase, ms]) => [phase, hundredths(ms)]))
-    return { ...phases, total: hundredths(this.#clock.monotonic() - this.#started), reused: this.#connections === 0 }
+    const timings: HitTimings = { total: 0 }
+    if (this.#resolve !== undefined) timings.resolve = hundredths(this.#resolve)
+    if (this.#connect !== undefined) timings.connect = hundredths(this.#connect)
+    if (this.#tls !== undefined) timings.tls = hundredths(this.#tls)
+    if (this.#processing !== undefined) timings.processing = hundredths(this.#processing)
+    if (this.#transfer !== undefined) timings.transfer = hundredths(this.#transfer)
+    timings.total = hundredths(this.#clock.monotonic() - this.#started)
+    timings.reused = this.#connections === 0
+    return timings
   }
 }

@@ -20,6 +20,7 @@ const enqueueResponses = {
   202: answer(202, 'Queued, and safe against the end of any process.', HitAcceptedSchema),
   400: errorAnswer('INVALID_REQUEST'),
   ...keyErrors,
+  429: errorAnswer('BACKLOG_FULL'),
   500: errorAnswer('ENQUEUE_FAILED'),
   503: errorAnswer('QUEUE_UNAVAILABLE'),
 }
@@ -35,12 +36,15 @@ const hitByGet = createRoute({
 
 const hitByPost = createRoute({ ...hitByGet, method: 'post', summary: 'Queue a hit, as a method with an effect' })
 
+/** The id of a task in a path. */
+export const taskParam = z.object({ taskId: z.string().meta({ example: '0d4f6f0e-0f9e-4f4e-8d6e-5b1d3b0f1a10' }) })
+
 const hitResult = createRoute({
   method: 'get',
   path: '/hit/{taskId}',
   tags: ['hits'],
   summary: 'The state or result of a hit',
-  request: { params: z.object({ taskId: z.string().meta({ example: '0d4f6f0e-0f9e-4f4e-8d6e-5b1d3b0f1a10' }) }), query: WaitQuerySchema },
+  request: { params: taskParam, query: WaitQuerySchema },
   responses: {
     200: answer(200, 'Its state; once it is final, its result.', HitResultSchema),
     400: errorAnswer('INVALID_REQUEST'),

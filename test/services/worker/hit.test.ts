@@ -100,14 +100,9 @@ describe('/hit', () => {
     await worker.configure(`${server.url}/old`, 1)
     const accepted = await dataOf(await worker.request('/hit'), 202, HitAcceptedSchema)
     await worker.configure(`${server.url}/new`, 2)
-    const { createExecutor } = await import('#services/worker/hits/execute.ts')
-    const { createGuard } = await import('#services/worker/hits/guard.ts')
-    const { createHitProcessor } = await import('#services/worker/hits/processor.ts')
-    const executor = createExecutor({ guard: createGuard({ targets: 'any', ownListeners: () => [] }), clock: worker.deps.clock })
-    worker.deps.queue.start(createHitProcessor({ executor, retryMax: 0, logger: worker.deps.logger, clock: worker.deps.clock }), { concurrency: 1 })
+    worker.process()
     const result = await dataOf(await worker.request(`/hit/${accepted.task_id}?wait=10`), 200, HitResultSchema)
     expect(result).toMatchObject({ body: 'hit /old', config_version: 1 })
-    await executor.close()
   })
 
   test('a page in a browser cannot make it hit', async () => {

@@ -25,6 +25,6 @@ export const noStop = (): AbortSignal => new AbortController().signal
 /** Makes one attempt and gives its result; fails the test where the attempt was stopped. */
 export async function hit(executor: Executor, url: string, request?: HitJob['request']): Promise<HitOutcomeResult> {
   const outcome = await executor.execute(jobFor(url, request), noStop())
-  if (outcome.kind !== 'finished') throw new Error(`the attempt was ${outcome.kind}`)
+  if (outcome.kind === 'stopped') throw new Error(`the attempt was ${outcome.kind}`)
   return outcome.result
 }

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -43,6 +44,31 @@ describe('the limit', () => {
     expect(result).toMatchObject({ status: 'completed', truncated: true, size_bytes: 99_999_999 })
   })
 
+  test('10 GB are told, and neither read nor kept, also by many hits at once', async () => {
+    const tenGigabytes = 10_000_000_000
+    let sent = 0
+    await using target = await RawTarget.open((socket) => {
+      socket.write(`HTTP/1.1 200 X\r\nContent-Length: ${tenGigabytes}\r\n\r\n`)
+      const piece = Buffer.alloc(65_536, 'x')
+      const more = () => {
+        do sent += piece.length
+        while (!socket.destroyed && socket.write(piece))
+      }
+      socket.on('drain', more)
+      more()
+    })
+    await using executor = testExecutor({ maxBodyBytes: 256 * 1024 })
+    const before = process.memoryUsage()
+    const started = performance.now()
+    const results = await Promise.all(Array.from({ length: 20 }, () => hit(executor, target.url())))
+    const after = process.memoryUsage()
+    expect(performance.now() - started).toBeLessThan(3000)
+    for (const result of results) expect(result).toMatchObject({ status: 'completed', truncated: true, size_bytes: tenGigabytes, body: 'x'.repeat(256 * 1024) })
+    expect(after.arrayBuffers + after.heapUsed - before.arrayBuffers - before.heapUsed).toBeLessThan(256 * 1024 * 1024)
+    await target.allClosed()
+    expect(sent).toBeLessThan(20 * 32 * 1024 * 1024)
+  })
+
   test('stops reading an endless body: the connection is closed, the memory bounded', async () => {
     let sent = 0
     await using target = await RawTarget.open((socket) => {
@@ -82,6 +108,25 @@ describe('an encoded answer', () => {
       truncated: false,
       size_bytes: Buffer.byteLength(text),
     })
+  })
+
+  test('that is large comes whole, and leaves the connection for the next hit', async () => {
+    const bytes = Buffer.from(randomBytes(1_500_000).toString('hex'))
+    const compressed = gzipSync(bytes)
+    await using target = await RawTarget.open((socket) => socket.write(plainAnswer(200, compressed, { 'Content-Encoding': 'gzip' })))
+    await using executor = testExecutor({ maxBodyBytes: 4_000_000, timeoutMs: 15_000 })
+    for (const reused of [false, true]) {
+      const result = await hit(executor, target.url())
+      expect(result).toMatchObject({ status: 'completed', truncated: false, size_bytes: bytes.length, timings: { reused } })
+      expect(result.body === bytes.toString()).toBe(true)
+    }
+  })
+
+  test('with something behind its end is no start of the next answer', async () => {
+    const body = Buffer.concat([gzipSync('hello'), Buffer.from('HTTP/1.1 200 X\r\nContent-Length: 5\r\n\r\nwrong')])
+    await using target = await RawTarget.open((socket) => socket.write(plainAnswer(200, body, { 'Content-Encoding': 'gzip' })))
+    await using executor = testExecutor()
+    for (const _attempt of [1, 2]) expect((await hit(executor, target.url())).body).not.toBe('wrong')
   })
 
   test('in an unknown coding is left as it is', async () => {

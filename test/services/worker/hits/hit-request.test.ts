@@ -15,6 +15,10 @@ describe('data.request', () => {
       { headers: { 'X-A': 'b' }, body: 'c' },
       { headers: { 'X-A': 'b' }, body: 'c' },
     ],
+    [
+      { headers: { Authorization: `Bearer \${secret:API_KEY}` }, body: `{"key":"\${secret:KEY_2}","other":"\${HOME}"}` },
+      { headers: { Authorization: `Bearer \${secret:API_KEY}` }, body: `{"key":"\${secret:KEY_2}","other":"\${HOME}"}` },
+    ],
     [{ timeout_seconds: 0.5 }, { timeout_seconds: 0.5 }],
     [{ timeout_seconds: 300 }, { timeout_seconds: 300 }],
     [{ follow_redirects: false }, { follow_redirects: 0 }],
@@ -27,6 +31,13 @@ describe('data.request', () => {
   })
 
   test.each([
+    [{ headers: { 'X-A': `Bearer \${secret:api_key}` } }, `headers.X-A: expected references to secrets as \${secret:NAME}`],
+    [{ headers: { 'X-A': `\${secret:}` } }, 'headers.X-A: expected references'],
+    [{ headers: { 'X-A': `\${secret:A} \${secret:B` } }, 'headers.X-A: expected references'],
+    [{ headers: { 'X-A': `\${Secret:A}` } }, 'headers.X-A: expected references'],
+    [{ headers: { 'X-A': `\${ secret: A }` } }, 'headers.X-A: expected references'],
+    [{ body: `{"key":"\${secret:A-B}"}` }, 'body: expected references'],
+    [{ body: `\${secret:${'A'.repeat(65)}}` }, 'body: expected references'],
     [{ method: 'CONNECT' }, 'method: expected one of GET'],
     [{ method: 5 }, 'method: expected one of GET'],
     [{ headers: { 'X A': 'b' } }, 'headers.X A: '],

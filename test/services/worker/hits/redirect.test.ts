@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { createGuard } from '#services/worker/hits/guard.ts'
 import { plainAnswer, RawTarget } from '#test/_support/targets.ts'
-import { hit, testExecutor } from './attempt.ts'
+import { hit, jobFor, noStop, testExecutor } from './attempt.ts'
 
 /** Sends every path but `/end` on to where it says. */
 const redirecting = (status: number, location: string) =>
@@ -109,6 +109,23 @@ describe('each hop is guarded', () => {
     await using target = await redirecting(302, 'http://[')
     await using executor = testExecutor()
     expect(await hit(executor, target.url())).toMatchObject({ error_class: 'invalid_response' })
+  })
+})
+
+describe('where a hop fails', () => {
+  test('at another origin, that is told; at its own it is not', async () => {
+    await using other = await RawTarget.open((socket) => socket.resetAndDestroy())
+    await using away = await redirecting(302, other.url())
+    await using within = await RawTarget.open((socket, { path }) => {
+      if (path === '/') socket.write(plainAnswer(302, '', { Location: '/next' }))
+      else socket.resetAndDestroy()
+    })
+    await using executor = testExecutor()
+    const result = { status: 'failed', error_class: 'connection_reset' }
+    expect(await executor.execute(jobFor(away.url()), noStop())).toMatchObject({ kind: 'finished', elsewhere: true, result })
+    const failed = await executor.execute(jobFor(within.url()), noStop())
+    expect(failed).toMatchObject({ kind: 'finished', result })
+    expect(failed).not.toHaveProperty('elsewhere')
   })
 })
 
