@@ -1,4 +1,4 @@
-import { type KeyRing, presentedKey } from '../http/auth.ts'
+import { type KeyRing, presentedKey, readerOf } from '../http/auth.ts'
 import { beginEvents } from '../http/event-sink.ts'
 import type { OriginCheck } from '../http/origin.ts'
 import { requestIdFrom } from '../http/request-id.ts'
@@ -38,12 +38,7 @@ export function createFastLane(deps: {
     // Without a Host the routes decide; a header given twice comes joined, and is then no key and no version of ours.
     if (current === undefined || raw.host === undefined) return false
     if (deps.revalidates && asksOrigin(raw['cache-control'])) return false
-    const headers = {
-      get: (name: string): string | null => {
-        const value = raw[name]
-        return typeof value === 'string' ? value : null
-      },
-    }
+    const headers = readerOf(raw)
     if (origin?.(headers, '') !== undefined) return false
     const key = presentedKey(headers)
     if (key === undefined || !keys.accepts(key)) return false

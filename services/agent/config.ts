@@ -102,6 +102,8 @@ export function loadAgentConfig(environment: Environment = process.env) {
     streamSilenceMs: 30_000,
     /** How often the worker is looked at, in ms: a Go worker forgets its config when it restarts. */
     workerCheckMs: 5000,
+    /** How often the controller is told of hits, in ms, where there is nothing else to report. */
+    outcomeGapMs: 30_000,
     allowedHosts: env.ALLOWED_HOSTS,
     dataDir: env.DATA_DIR,
     maxConfigBytes: env.MAX_CONFIG_BYTES,

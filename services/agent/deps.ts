@@ -18,6 +18,7 @@ import { Forwarder } from './sync/forwarder.ts'
 import { Holding } from './sync/holding.ts'
 import { Reporter } from './sync/reporter.ts'
 import { createWorkerLink, noWorkerLink, type WorkerLink } from './sync/worker-link.ts'
+import { WorkerOutcomes } from './sync/worker-outcomes.ts'
 
 /** What the agent's routes and its loops stand on. */
 export interface AgentDeps {
@@ -94,9 +95,10 @@ function assemble(config: AgentConfig, listeningPort: () => number, logger: Logg
   const ownId = agentIdOf(registration())
   const link = overrides.controllerLink ?? createControllerLink(config, registration, config.relay ? ownId : undefined)
 
-  const reporter: Reporter = new Reporter({ link, registerAgain: () => follower.beginAnew(), logger, clock })
+  const reporter: Reporter = new Reporter({ link, registerAgain: () => follower.beginAnew(), outcomeGapMs: config.outcomeGapMs, logger, clock })
   const { workerUrl } = config
   const workerLink = overrides.workerLink ?? (workerUrl === null ? noWorkerLink : createWorkerLink(workerUrl, config))
+  const outcomes = new WorkerOutcomes({ link: workerLink, onOutcomes: (told) => reporter.outcomes(told), logger, clock })
   const forwarder = new Forwarder({
     link: workerLink,
     workerUrl,
@@ -104,6 +106,7 @@ function assemble(config: AgentConfig, listeningPort: () => number, logger: Logg
     clock,
     checkMs: config.workerCheckMs,
     onState: (state) => reporter.report(state),
+    onLooked: (isThere, signal) => outcomes.looked(isThere, signal),
     askController: async () => (await holding.confirm()).kind !== 'none',
   })
   const relay = config.relay ? openRelay(config, ownId, () => holding.held?.etag ?? null, logger, clock) : undefined

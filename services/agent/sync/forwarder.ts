@@ -27,6 +27,8 @@ export interface ForwarderOptions {
   readonly checkMs: number
   /** Told of each version how far the worker is with it. */
   readonly onState?: (state: Report) => void
+  /** Called at each look at the worker, with whether it answered; must not reject. */
+  readonly onLooked?: (isThere: boolean, signal: AbortSignal) => Promise<void>
   readonly askController: AskController
 }
 
@@ -177,7 +179,9 @@ export class Forwarder {
         this.#again()
       }
       this.#away = false
+      await this.#options.onLooked?.(true, signal)
     } catch (error) {
+      await this.#options.onLooked?.(false, signal)
       if (signal.aborted || this.#away) return
       this.#away = true
       this.#status.lost(error instanceof Error ? error.message : String(error))

@@ -1,11 +1,13 @@
 import type { AgentStatus } from '#lib/contract/agent.ts'
 import { MAX_ERROR_CHARACTERS, type Report } from '#lib/contract/fleet.ts'
+import type { HitOutcome } from '#lib/contract/outcome.ts'
 import { PeerError } from '#lib/http/peer.ts'
 import type { Logger } from '#lib/observe/logger.ts'
 import { backoffDelay } from '#lib/runtime/backoff.ts'
 import type { Clock } from '#lib/runtime/clock.ts'
 import { Wakeup } from '#lib/runtime/wakeup.ts'
 import type { ControllerLink } from './controller-link.ts'
+import { OutcomeNews } from './outcome-news.ts'
 
 /** A worker that takes a config within this time, in ms, is reported once, when it has it. */
 const APPLYING_AFTER_MS = 1000
@@ -21,8 +23,8 @@ const isSame = (one: Report | undefined, other: Report): boolean =>
 
 /**
  * Tells the controller how the worker stands: always the newest state, one request at a time, until it was taken, and
- * again after each registration, since the controller may have been restored, or be another. Never in the way of
- * following and of forwarding.
+ * again after each registration, since the controller may have been restored, or be another. What became of the worker's
+ * hits goes with each report, and is a reason for one from time to time. Never in the way of following and of forwarding.
  */
 export class Reporter {
   readonly #link: Pick<ControllerLink, 'report'>
@@ -30,6 +32,7 @@ export class Reporter {
   readonly #logger: Logger
   readonly #clock: Clock
   readonly #wakeup = new Wakeup()
+  readonly #outcomes: OutcomeNews
   #state: Report | undefined
   /** When the state came, by the monotonic clock. */
   #since = 0
@@ -47,8 +50,18 @@ export class Reporter {
   #registrations = 0
   #lastError: string | null = null
 
-  /** @param options.registerAgain is called where the controller does not know the agent; {@link connected} is expected then */
-  constructor(options: { readonly link: Pick<ControllerLink, 'report'>; readonly registerAgain: () => void; readonly logger: Logger; readonly clock: Clock }) {
+  /**
+   * @param options.registerAgain is called where the controller does not know the agent; {@link connected} is expected then
+   * @param options.outcomeGapMs between two reports that hits alone are a reason for, in ms
+   */
+  constructor(options: {
+    readonly link: Pick<ControllerLink, 'report'>
+    readonly registerAgain: () => void
+    readonly outcomeGapMs: number
+    readonly logger: Logger
+    readonly clock: Clock
+  }) {
+    this.#outcomes = new OutcomeNews(options.outcomeGapMs)
     this.#link = options.link
     this.#registerAgain = options.registerAgain
     this.#logger = options.logger
@@ -79,11 +92,19 @@ export class Reporter {
     this.#wakeup.wake()
   }
 
+  /** What became of the worker's hits lately. */
+  outcomes(outcomes: readonly HitOutcome[]): void {
+    const now = this.#clock.monotonic()
+    this.#outcomes.set(outcomes, now)
+    if (this.#outcomes.dueInMs(now) < Number.POSITIVE_INFINITY) this.#wakeup.wake()
+  }
+
   /** The agent has registered: the current state is reported once again. */
   connected(capabilities: ReadonlySet<string>): void {
     this.#wanted = capabilities.has('report')
     // What was taken, or is on its way, went to the controller of before.
     this.#taken = undefined
+    this.#outcomes.startAnew()
     this.#registrations++
     this.#unsent = this.#state !== undefined
     this.#wakeup.wake()
@@ -100,9 +121,11 @@ export class Reporter {
 
   /** In how many ms there is something to send; 0: now. */
   #dueInMs(): number {
-    if (!this.#unsent || !this.#wanted || !this.#state) return IDLE_MS
-    const notBefore = this.#state.state === 'applying' ? this.#since + APPLYING_AFTER_MS : 0
-    return Math.max(0, Math.ceil(Math.max(notBefore, this.#retryAt) - this.#clock.monotonic()))
+    if (!this.#wanted || !this.#state) return IDLE_MS
+    const now = this.#clock.monotonic()
+    const notBefore = this.#state.state === 'applying' ? this.#since + APPLYING_AFTER_MS : now
+    const dueAt = this.#unsent ? notBefore : now + this.#outcomes.dueInMs(now)
+    return Math.min(IDLE_MS, Math.max(0, Math.ceil(Math.max(dueAt, this.#retryAt) - now)))
   }
 
   async #send(state: Report, signal: AbortSignal): Promise<void> {
@@ -110,26 +133,36 @@ export class Reporter {
     this.#unsent = false
     this.#taken = undefined
     const registrations = this.#registrations
+    const hits = this.#outcomes.at(this.#clock.monotonic())
     try {
-      await this.#link.report(state, signal)
+      await this.#link.report(hits.length === 0 ? state : { ...state, hits: [...hits] }, signal)
       this.#reported = state
-      if (registrations === this.#registrations) this.#taken = state
+      if (registrations === this.#registrations) {
+        this.#taken = state
+        this.#outcomes.told(hits, this.#clock.monotonic())
+      }
       this.#failures = 0
       this.#retryAt = 0
       this.#askedToWait = false
       if (this.#lastError !== null) this.#logger.info('http', 'reports are taken again')
       this.#lastError = null
     } catch (error) {
-      if (!signal.aborted) this.#failed(error)
+      if (!signal.aborted) this.#failed(error, hits.length > 0)
     }
   }
 
-  #failed(error: unknown): void {
+  #failed(error: unknown, withHits: boolean): void {
     const message = error instanceof Error ? error.message : String(error)
     const peer = error instanceof PeerError ? error : undefined
     if (this.#lastError !== message) this.#logger.warn('http', 'the controller does not take a report', { reason: message })
     this.#lastError = message
-    if (peer && isRefusal(peer)) return
+    if (peer && isRefusal(peer)) {
+      // What it says of hits may be the reason: how its worker stands must not be lost with that.
+      if (withHits) this.#outcomes.refused()
+      this.#outcomes.told([], this.#clock.monotonic())
+      this.#unsent ||= withHits
+      return
+    }
     this.#unsent = true
     this.#failures++
     const asked = peer?.retryAfterMs ?? 0

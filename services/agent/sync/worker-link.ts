@@ -1,5 +1,7 @@
+import { z } from 'zod'
 import type { ReceivedConfig } from '#lib/contract/config.ts'
-import { createPeerFetch, failureOf } from '#lib/http/peer.ts'
+import { type HitOutcome, HitOutcomesSchema } from '#lib/contract/outcome.ts'
+import { createPeerFetch, failureOf, readData } from '#lib/http/peer.ts'
 import { createWorkerClient } from '#services/worker/client.ts'
 import type { AgentConfig } from '../config.ts'
 
@@ -15,13 +17,18 @@ export interface WorkerLink {
   give(config: ReceivedConfig, ifNewer: boolean, signal: AbortSignal): Promise<void>
   /** Looks whether the worker is there and holds a config. */
   look(signal: AbortSignal): Promise<WorkerState>
+  /** What became of its hits lately; undefined where it cannot tell, as a Go worker. */
+  outcomes(signal: AbortSignal): Promise<readonly HitOutcome[] | undefined>
 }
+
+/** What is read of `GET /hits/stats`. */
+const OutcomesSchema = z.object({ outcomes: HitOutcomesSchema })
 
 /**
  * The link of an agent without a worker, as a relay may be. It accepts whatever it is given: nothing is there that could
  * refuse a version, so the agent counts as one that has applied what it holds, and does not keep a fleet from converging.
  */
-export const noWorkerLink: WorkerLink = { give: async () => {}, look: async () => 'holds a config' }
+export const noWorkerLink: WorkerLink = { give: async () => {}, look: async () => 'holds a config', outcomes: async () => undefined }
 
 /**
  * Makes the link on the typed client.
@@ -46,6 +53,17 @@ export function createWorkerLink(workerUrl: string, config: Pick<AgentConfig, 'w
       if (!answer.ok) throw await failureOf(answer)
       await answer.text()
       return 'holds a config'
+    },
+    async outcomes(signal) {
+      const answer = await client.hits.stats.$get({}, within(signal))
+      // Ours has this route; the types know no other worker.
+      const status: number = answer.status
+      if (status === 404) {
+        await answer.text()
+        return undefined
+      }
+      if (!answer.ok) throw await failureOf(answer)
+      return (await readData(answer, OutcomesSchema)).outcomes
     },
   }
 }

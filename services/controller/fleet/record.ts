@@ -1,5 +1,6 @@
 import type { FollowMode, RegisterRequest } from '#lib/contract/agent.ts'
 import type { Report } from '#lib/contract/fleet.ts'
+import type { HitOutcome } from '#lib/contract/outcome.ts'
 import type { NewAgent } from '#lib/store/port.ts'
 import type { RelaySession } from './relay-sessions.ts'
 
@@ -49,8 +50,10 @@ export class AgentRecord {
   registration: Registration
   via: FollowMode | null = null
   heldVersion: number | null = null
-  /** Its last report. */
+  /** Its last report, without its hits. */
   report: Report | undefined
+  /** What its last report said of hits; undefined where that was nothing. They change all the time, and are not saved. */
+  hits: readonly HitOutcome[] | undefined
   /** The version that it last said its worker runs. */
   appliedVersion: number | null = null
   /** When it first said so of that version, monotonic ms; undefined where that was before this start. */
@@ -96,10 +99,11 @@ export class AgentRecord {
   /**
    * Takes a report, whatever version it is about: the newest received is what holds.
    * @param latest the version that the fleet is to run
-   * @returns whether it says anything new: agents report again after each registration
+   * @returns whether it says anything new of the version: agents report again after each registration, and what became of hits
    */
-  take(report: Report, now: number, latest: number | null): boolean {
+  take({ hits, ...report }: Report, now: number, latest: number | null): boolean {
     this.heardAt(now)
+    this.hits = hits?.length ? hits : undefined
     const { version, state, error } = this.report ?? {}
     if (version === report.version && state === report.state && error === report.error) return false
     this.report = report

@@ -4,6 +4,7 @@ import type { ConfigFeed } from '#lib/distribution/feed.ts'
 import type { Clock } from '#lib/runtime/clock.ts'
 import type { Convergence } from './convergence.ts'
 import type { Liveness } from './liveness.ts'
+import { OutcomeSums } from './outcomes.ts'
 import type { AgentRecord } from './record.ts'
 import type { Roster } from './roster.ts'
 import type { Passes } from './slices.ts'
@@ -48,12 +49,18 @@ async function count({ roster, liveness, convergence, passes, feed }: StatusPart
   const byVersion = new Map<number | null, number>()
   const missing: AgentRecord[] = []
   const longest = new TookLongest()
+  const outcomes = new OutcomeSums()
   let [total, online, reporting, applied] = [0, 0, 0, 0]
   for (const record of roster.all()) {
     if (slices.due()) await slices.next()
     total++
-    if (!liveness.online(record, look)) continue
+    if (!liveness.online(record, look)) {
+      // It says so anew when it is back.
+      record.hits = undefined
+      continue
+    }
     online++
+    if (record.hits) outcomes.add(record.hits)
     const state = stateOf(record, latest)
     byState.set(state, (byState.get(state) ?? 0) + 1)
     byVersion.set(record.appliedVersion, (byVersion.get(record.appliedVersion) ?? 0) + 1)
@@ -88,6 +95,7 @@ async function count({ roster, liveness, convergence, passes, feed }: StatusPart
       config?.created_at === undefined
         ? null
         : { version: config.version, at: config.created_at, ...(tookMs === undefined ? {} : { converged_in_ms: tookMs }) },
+    hits: outcomes.shown,
   }
 }
 

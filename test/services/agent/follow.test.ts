@@ -38,7 +38,8 @@ describe('following our controller', () => {
       await vi.waitFor(() => expect(worker.config).toMatchObject({ version, data: { n: version } }), soon)
     }
     expect(versionsGiven(workerServer)).toEqual([1, 2, 3, 4, 5])
-    expect(agent.forwarder.status).toMatchObject({ state: 'applied', applied_version: 5, last_error: null })
+    // The worker has it a moment before its answer has arrived.
+    await vi.waitFor(() => expect(agent.forwarder.status).toMatchObject({ state: 'applied', applied_version: 5, last_error: null }), soon)
   })
 
   test('it registers as the same agent after a restart', async () => {

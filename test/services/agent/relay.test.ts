@@ -200,10 +200,10 @@ describe('the question for the controller’s word', () => {
       expect((await dataOf(await relay.fetch('/config', word), 200, ConfigSchema)).id).toBe(id)
       expect((await dataOf(await relay.fetch('/config'), 200, ConfigSchema)).id).toBe(id)
     }
-    const asked = silent.questions.length
+    const [asked, began] = [silent.questions.length, quickClock.monotonic()]
     await Promise.all(Array.from({ length: 50 }, async () => expect((await relay.fetch('/config', word)).status).toBe(200)))
-    // Those that came while one was under way share the next: it began after they had asked.
-    expect(silent.questions.length - asked).toBeLessThanOrEqual(2)
+    // Those that came while one was under way share the next: it began after they had asked. A slow machine lets some come later.
+    expect(silent.questions.length - asked).toBeLessThanOrEqual(2 + Math.floor((quickClock.monotonic() - began) / 1000))
     for (const [index, at] of silent.questions.entries()) if (index > 0) expect(at - (silent.questions[index - 1] ?? 0)).toBeGreaterThan(980)
   })
 

@@ -165,7 +165,7 @@ test('a reason that is longer than a report may hold is cut', async () => {
   const sent: Report[] = []
   const link = { report: async (report: Report) => void sent.push(report) }
   const stopping = new AbortController()
-  const reporter = new Reporter({ link, registerAgain: () => {}, logger: silentLogger, clock: systemClock })
+  const reporter = new Reporter({ link, registerAgain: () => {}, outcomeGapMs: 30_000, logger: silentLogger, clock: systemClock })
   const running = reporter.run(stopping.signal)
   reporter.connected(new Set(['report']))
   reporter.report({ version: 1, state: 'failed', error: 'x'.repeat(5000) })
@@ -186,7 +186,7 @@ test('a controller that took the same state before another did, or that is asked
     },
   }
   const stopping = new AbortController()
-  const reporter = new Reporter({ link, registerAgain: () => {}, logger: silentLogger, clock: systemClock })
+  const reporter = new Reporter({ link, registerAgain: () => {}, outcomeGapMs: 30_000, logger: silentLogger, clock: systemClock })
   const running = reporter.run(stopping.signal)
   const applied: Report = { version: 7, state: 'applied' }
   reporter.connected(new Set(['report']))

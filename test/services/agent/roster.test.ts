@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { BatchedAgent } from '#lib/contract/fleet.ts'
+import { latencyBoundsMs, MAX_OUTCOME_VERSIONS } from '#lib/contract/outcome.ts'
 import { Roster } from '#services/agent/relay/roster.ts'
 
 const HOUR = 3_600_000
@@ -25,6 +26,31 @@ function opened(maxFollowers?: number) {
   const attach = (agentId: string) => roster.attach({ agentId, heldVersion: 1, via: 'stream' })
   return { clock, served, roster, take, attach, woken }
 }
+
+test('a batch keeps to its size, however much its agents say of hits; a report takes back what the one before said of them', () => {
+  const { roster } = opened()
+  const most = Number.MAX_SAFE_INTEGER
+  const hits = Array.from({ length: MAX_OUTCOME_VERSIONS }, (_, i) => ({
+    version: most - i,
+    completed: most,
+    failed: most,
+    by_error_class: { timeout: most },
+    latency: Array.from({ length: latencyBoundsMs.length + 1 }, () => most),
+  }))
+  const ids = Array.from({ length: 1000 }, (_, i) => `agent-${i}`)
+  roster.batch('R', { agents: ids.map((id) => item(id, { report: { version: 1, state: 'applied', hits } })) })
+  const told: BatchedAgent[] = []
+  while (told.length < ids.length) {
+    const batch = roster.take({ maxAgents: 1000, maxBytes: 1024 * 1024 })
+    expect(Buffer.byteLength(JSON.stringify(batch))).toBeLessThanOrEqual(1024 * 1024)
+    expect(batch.agents.length).toBeGreaterThan(100)
+    told.push(...batch.agents)
+  }
+  expect(told.map(({ agent_id }) => agent_id)).toEqual(ids)
+  for (const { report } of told) expect(report?.hits).toEqual(hits)
+  roster.batch('R', { agents: [item('agent-0', { report: { version: 1, state: 'applied' } })] })
+  expect(roster.take({ maxAgents: 1000, maxBytes: 1024 * 1024 }).agents.map(({ report }) => report)).toEqual([{ version: 1, state: 'applied' }])
+})
 
 test('a batch speaks for the relays that are connected below and told of, not for one that has moved away', () => {
   const { clock, roster, take, attach } = opened()

@@ -27,6 +27,7 @@ describe('GET /status', () => {
       converged_ratio: null,
       slowest: [],
       last_publish: null,
+      hits: [],
     })
   })
 
@@ -53,6 +54,7 @@ describe('GET /status', () => {
         { agent_id: id(2), hostname: 'applied', state: 'applied', applied_version: 2, took_ms: 90_000 },
       ],
       last_publish: { version: 2, at: '2026-11-24T09:00:00.000Z' },
+      hits: [],
     })
   })
 
