@@ -3,11 +3,14 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { backlog } from './scenarios/backlog.ts'
+import { dead } from './scenarios/dead.ts'
 import { enqueue } from './scenarios/enqueue.ts'
 import { etcd } from './scenarios/etcd.ts'
 import { follow } from './scenarios/follow.ts'
 import { hits } from './scenarios/hits.ts'
 import { idle } from './scenarios/idle.ts'
+import { killed } from './scenarios/killed.ts'
 import { large } from './scenarios/large.ts'
 import { outage } from './scenarios/outage.ts'
 import { publish } from './scenarios/publish.ts'
@@ -15,6 +18,7 @@ import { read } from './scenarios/read.ts'
 import { relays } from './scenarios/relays.ts'
 import { slow } from './scenarios/slow.ts'
 import { start } from './scenarios/start.ts'
+import { waits } from './scenarios/waits.ts'
 import { watchers } from './scenarios/watchers.ts'
 import { machineLine, writeDocs } from './support/docs.ts'
 import { type Figure, keepsBound, type Results } from './support/figures.ts'
@@ -24,7 +28,25 @@ import type { Scenario } from './support/scenario.ts'
 import { root } from './support/service.ts'
 import { textTable } from './support/table.ts'
 
-const scenarios: readonly Scenario[] = [read, publish, watchers, follow, idle, large, slow, outage, relays, etcd, enqueue, hits, start]
+const scenarios: readonly Scenario[] = [
+  read,
+  publish,
+  watchers,
+  follow,
+  idle,
+  large,
+  slow,
+  outage,
+  relays,
+  etcd,
+  enqueue,
+  hits,
+  waits,
+  backlog,
+  dead,
+  killed,
+  start,
+]
 const results = join(root, 'bench', 'results')
 const record = join(results, 'latest.json')
 

@@ -49,7 +49,7 @@ answerCalls(
     const worker = new Worker<RawJob>(
       RAW_QUEUE,
       async ({ data }) => {
-        const { statusCode, body } = await request(data.url)
+        const { statusCode, body } = await request(data.url, { headers: { 'idempotency-key': data.task_id } })
         const result = { task_id: data.task_id, status: 'completed', status_code: statusCode, body: await body.text(), finished_at: new Date().toISOString() }
         await results.set(rawResultKey(data.task_id), JSON.stringify(result), 'EX', 3600)
       },

@@ -1,5 +1,6 @@
 import { Child } from '../support/child.ts'
-import { type HitSide, ourHits, rawHits } from '../support/hit-side.ts'
+import type { Figure } from '../support/figures.ts'
+import { type HitSide, inFile, onRedis, ourHits, rawHits } from '../support/hit-side.ts'
 import { targetBody } from '../support/payloads.ts'
 import { listenTarget, resetTarget, runLoad, targetReached } from '../support/protocol.ts'
 import type { Scenario } from '../support/scenario.ts'
@@ -7,7 +8,13 @@ import { interleave, summary } from '../support/stats.ts'
 
 const CONNECTIONS = 64
 
-/** Hits over HTTP: how fast they are taken while the workers are held up, and how fast they are performed. */
+/**
+ * What of a round counts. `accepted`: taking hits over HTTP, while the target holds up those that run. `performed`: hits that
+ * are queued already, from when the target lets go to when the last result is stored. `both`: taking and performing at once.
+ */
+type Measured = 'accepted' | 'performed' | 'both'
+
+/** Hits over HTTP: how fast they are taken, and how fast they are performed. */
 export const hits: Scenario = {
   name: 'hits',
   async run(bench) {
@@ -17,19 +24,19 @@ export const hits: Scenario = {
       return []
     }
     const rounds = bench.quick ? 2 : 5
-    const number = bench.quick ? 500 : 2000
+    const number = bench.quick ? 500 : 5000
     await using load = new Child('load')
     await using target = new Child('target')
     const { port } = await target.call(listenTarget, { body: targetBody })
     const url = `http://127.0.0.1:${port}/`
     await using raw = await rawHits(redis, url)
-    await using onRedis = await ourHits({ DATA_DIR: bench.folder(), HIT_QUEUE: 'redis', REDIS_HOST: '127.0.0.1', REDIS_PORT: String(redis.port) }, url)
-    await using inFile = await ourHits({ DATA_DIR: bench.folder(), HIT_QUEUE: 'embedded' }, url)
+    await using redisSide = await ourHits({ DATA_DIR: bench.folder(), ...onRedis(redis) }, url)
+    await using fileSide = await ourHits({ DATA_DIR: bench.folder(), ...inFile }, url)
 
     /** Takes hits, lets them end, and looks at a few results. @returns hits a second */
-    const round = async (side: HitSide, measured: 'accepted' | 'performed'): Promise<number> => {
-      await target.call(resetTarget, { hold: measured === 'accepted' })
-      const start = performance.now()
+    const round = async (side: HitSide, measured: Measured): Promise<number> => {
+      await target.call(resetTarget, { hold: measured !== 'both' })
+      let start = performance.now()
       const accepted = await load.call(runLoad, {
         port: side.port,
         request: side.request,
@@ -37,25 +44,33 @@ export const hits: Scenario = {
         until: { requests: number },
         expect: { status: 202, includes: '"status":"queued"' },
       })
-      if (measured === 'accepted') await target.call(resetTarget, { hold: false })
-      // Those that were held are counted before the count starts anew.
-      if (measured === 'performed') await target.call(targetReached, { count: number })
-      const seconds = (performance.now() - start) / 1000
+      if (measured !== 'both') {
+        start = performance.now()
+        await target.call(resetTarget, { hold: false })
+      }
+      await target.call(targetReached, { count: number })
       await side.idle()
+      const seconds = (performance.now() - start) / 1000
       for (const sample of accepted.samples) await side.assertCompleted(sample)
       return measured === 'accepted' ? accepted.count / accepted.seconds : number / seconds
     }
-
-    const rows: Awaited<ReturnType<Scenario['run']>> = []
-    for (const measured of ['accepted', 'performed'] as const) {
-      for (const [engine, side] of [['redis', onRedis] as const, ['embedded', inFile] as const]) {
-        const ours = () => round(side, measured)
-        const baseline = () => round(raw, measured)
-        await interleave(1, ours, baseline)
-        const name = measured === 'accepted' ? `POST /hit, ${engine}` : `hits end to end, ${engine}`
-        rows.push({ name, unit: '/s', ...summary(await interleave(rounds, ours, baseline)), against: 'node:http, raw BullMQ, undici' })
-      }
+    /** A row of one side beside another. */
+    const row = async (name: string, measured: Measured, ours: HitSide, baseline: HitSide, more: Pick<Figure, 'against' | 'bound'>) => {
+      const [a, b] = [() => round(ours, measured), () => round(baseline, measured)]
+      await interleave(1, a, b)
+      return { name, unit: '/s' as const, ...summary(await interleave(rounds, a, b)), ...more }
     }
-    return rows
+
+    const beside = { against: 'node:http, raw BullMQ, undici' }
+    const keeps = (value: number) => ({ bound: { kind: 'at least', of: 'ratio', value } }) as const
+    return [
+      await row('POST /hit, redis', 'accepted', redisSide, raw, beside),
+      await row('POST /hit, embedded', 'accepted', fileSide, raw, beside),
+      await row('hits performed, redis', 'performed', redisSide, raw, { ...beside, ...keeps(0.85) }),
+      await row('hits performed, embedded', 'performed', fileSide, raw, beside),
+      await row('hits performed, embedded', 'performed', fileSide, redisSide, { against: 'our Redis engine', ...keeps(1) }),
+      await row('hits taken and performed at once, redis', 'both', redisSide, raw, beside),
+      await row('hits taken and performed at once, embedded', 'both', fileSide, raw, beside),
+    ]
   },
 }

@@ -43,6 +43,24 @@ export const runLoad = command(
   }),
 )
 
+/** children/open-loop.ts: requests that are sent when they are due, whether or not those before were answered. */
+export const runOpenLoop = command(
+  'run',
+  z.object({
+    port: z.number(),
+    /** The whole request as it goes over the wire; the answer must be a 202 that names a task. */
+    request: z.string(),
+    per_second: z.number().positive(),
+    ms: z.number().positive(),
+  }),
+  z.object({
+    /** When each hit's request was due, by its task's id, on the machine's monotonic clock. */
+    due_ms: z.record(z.string(), z.number()),
+    /** From when each request was due to the last byte of its answer. */
+    answered_ms: z.array(z.number()),
+  }),
+)
+
 /** children/bare-http.ts: serves one config like a hand-written server would. */
 export const bareListen = command('listen', z.object({ version: count, head: z.string(), tail: z.string(), port: z.number().optional() }), listening)
 export const bareWaiting = command('waiting', nothing, z.object({ waiting: count }))
@@ -72,6 +90,8 @@ export const openQueue = command(
 /** children/raw-bullmq.ts: BullMQ as its documentation shows it; with a target, also a worker and an HTTP front. */
 export const openRawQueue = command('open', z.object({ port: z.number() }), nothing)
 export const serveRawHits = command('serve', z.object({ port: z.number(), url: z.string(), concurrency: z.number().int().positive() }), listening)
+/** children/queue-port.ts: queues hits of a URL in bulk, as fast as the engine takes them. */
+export const fillQueue = command('fill', z.object({ jobs: z.number().int().positive(), url: z.string() }), rate)
 /** Of both: adds jobs, then counts them in the queue. */
 export const addJobs = command('add', z.object({ jobs: z.number().int().positive(), concurrency: z.number().int().positive() }), rate.extend({ queued: count }))
 
@@ -80,6 +100,12 @@ export const listenTarget = command('listen', z.object({ body: z.string() }), li
 /** Requests are answered at once, or held until the next call of this; the count starts from 0. */
 export const resetTarget = command('reset', z.object({ hold: z.boolean() }), nothing)
 export const targetReached = command('reached', z.object({ count }), nothing)
+/** When the first request of each hit came, by the task's id in its Idempotency-Key, on the machine's monotonic clock; since the last reset. */
+export const targetStarts = command('starts', nothing, z.object({ starts_ms: z.record(z.string(), z.number()) }))
+/** Forgets who has come; those that are held stay so. */
+export const forgetTargetStarts = command('forget', nothing, nothing)
+/** Waits until so many hits have come, whether they were answered or not. */
+export const targetMet = command('met', z.object({ count }), nothing)
 
 /** children/etcd-watchers.ts: watchers of one key, a connection each. */
 export const openEtcdWatchers = command('open', z.object({ port: z.number(), watchers: count }), nothing)

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
+import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { freePort } from './port.ts'
 
@@ -29,7 +30,9 @@ export class BenchRedis implements AsyncDisposable {
     const port = await freePort()
     const settings = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'yes', '--appendfsync', 'everysec']
     const child = spawn(program, settings, { stdio: ['ignore', 'pipe', 'ignore'] })
-    process.once('exit', () => child.kill('SIGKILL'))
+    const onExit = () => void child.kill('SIGKILL')
+    process.once('exit', onExit)
+    child.once('exit', () => process.off('exit', onExit))
     for await (const line of createInterface({ input: child.stdout })) {
       if (!line.includes('Ready to accept connections')) continue
       child.stdout.resume()
@@ -46,6 +49,11 @@ export class BenchRedis implements AsyncDisposable {
   /** A value of database 0. */
   async value(key: string): Promise<string | null> {
     return (await this.#clients[0]?.get(key)) ?? null
+  }
+
+  /** Waits until it does not rewrite its append-only file any more. */
+  async atRest(): Promise<void> {
+    while (/aof_rewrite_(?:in_progress|scheduled):1/.test((await this.#clients[0]?.info('persistence')) ?? '')) await delay(50)
   }
 
   /** Jobs of a BullMQ queue in database 1 that have not ended. */

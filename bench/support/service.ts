@@ -53,12 +53,16 @@ export class Service implements AsyncDisposable {
     if (!stdout || !stderr) throw new Error(`Cannot start ${command.join(' ')}: it has no pipes`)
     stderr.setEncoding('utf8').on('data', (text: string) => (this.#stderr += text))
     this.#listening = new Promise((resolve, reject) => {
-      createInterface({ input: stdout }).on('line', (line) => {
+      const lines = createInterface({ input: stdout }).on('line', (line) => {
         if (!line.includes('"part":"http"')) return
         const parsed = ListeningSchema.safeParse(JSON.parse(line))
         if (!parsed.success) return
         this.#ports.set(parsed.data.service ?? '', parsed.data.port)
-        if (names.every((name) => this.#ports.has(name))) resolve()
+        if (!names.every((name) => this.#ports.has(name))) return
+        resolve()
+        // What it says from now on is read and forgotten: reading it by lines would cost a core that the service is to share.
+        lines.close()
+        stdout.resume()
       })
       this.#child.once('error', reject)
       this.#child.once('close', (code) => reject(new Error(`${command.join(' ')} ended with code ${code} before it listened: ${this.#stderr}`)))
