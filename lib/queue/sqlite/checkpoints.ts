@@ -1,7 +1,11 @@
+import { closeSync, fdatasync, openSync, realpathSync } from 'node:fs'
+import { promisify } from 'node:util'
 import type { Logger } from '../../observe/logger.ts'
 import type { Clock } from '../../runtime/clock.ts'
 import type { SqliteDatabase } from '../../sqlite/open.ts'
 import { CheckpointThread } from './checkpoint-thread.ts'
+
+const sync = promisify(fdatasync)
 
 /** How many frames the log has, and how many of them the file has too. */
 interface Checkpointed {
@@ -56,10 +60,11 @@ export class Checkpoints {
   /** How long the log is. Of a file that cannot be read, who reads and writes it tells. */
   readonly #look: () => Checkpointed
   readonly #limits: LogLimits
+  #fd: number | undefined
   readonly #closing = new AbortController()
-  #holding = false
-  /** The checkpoint that runs. */
+  /** The checkpoint that runs, and the one that the writers wait for. */
   #step: Promise<unknown> | undefined
+  #heldFor: Promise<unknown> | undefined
   #running: Promise<void> | undefined
   #told = false
 
@@ -100,15 +105,22 @@ export class Checkpoints {
     await this.#thread.close()
   }
 
+  /** Lets go of the file, once the database is closed: to close any descriptor of a file gives up all locks that the process has on it (POSIX). */
+  release(): void {
+    if (this.#fd !== undefined) closeSync(this.#fd)
+  }
+
   /** Holds up the writers until the checkpoint that runs has ended, or has failed. */
   #holdBack(): void {
-    if (this.#holding) return
-    this.#holding = true
+    const step = this.#step
+    if (this.#heldFor === step) return
+    this.#heldFor = step
     const { clock, hold } = this.#options
     const given = new AbortController()
-    const released = Promise.race([this.#step, clock.sleep(LONGEST_HOLD_MS, given.signal)]).finally(() => {
+    const released = Promise.race([step, clock.sleep(LONGEST_HOLD_MS, given.signal)]).finally(() => {
       given.abort()
-      this.#holding = false
+      // Where it lasts longer, the next commit waits again.
+      if (this.#heldFor === step) this.#heldFor = undefined
     })
     hold(released)
   }
@@ -118,6 +130,7 @@ export class Checkpoints {
     const { signal } = this.#closing
     try {
       await this.#checkpoint(false)
+      await this.#syncFile()
       for (let tried = false; !signal.aborted; ) {
         const { log, checkpointed } = this.#look()
         // All of a short log may be in the file already. Then it begins anew too, or else the next writer would sync its
@@ -128,6 +141,7 @@ export class Checkpoints {
         const written = this.#checkpoint(tried)
         if (tried) this.#holdBack()
         await written
+        if (!tried) await this.#syncFile()
         // A reader in another program, a backup for one, keeps what it reads in the log.
         if (tried && this.#look().log >= log) await clock.sleep(AGAIN_MS, signal)
       }
@@ -138,6 +152,15 @@ export class Checkpoints {
       this.#told = true
       await clock.sleep(AGAIN_MS, signal)
     }
+  }
+
+  /**
+   * Syncs what was written to the file. SQLite does so only once all of the log is in it: that would be while the
+   * writers wait, for all parts together.
+   */
+  async #syncFile(): Promise<void> {
+    this.#fd ??= openSync(realpathSync(this.#options.db.name), 'r+')
+    await sync(this.#fd)
   }
 
   #checkpoint(anew: boolean): Promise<void> {

@@ -42,7 +42,10 @@ export class LogSync {
   readonly #closing = new AbortController()
   #fd: number | undefined
   #dirty = false
+  /** The last sync failed. */
   #failed = false
+  /** It failed, or does not come back. */
+  #away = false
   #running: Round | undefined
   #next: Round | undefined
   #watching = false
@@ -54,9 +57,9 @@ export class LogSync {
     db.pragma('synchronous = NORMAL')
   }
 
-  /** Whether the last sync failed. */
-  get failed(): boolean {
-    return this.#failed
+  /** Whether the disk failed, or did not answer, the last time it was asked. */
+  get away(): boolean {
+    return this.#away
   }
 
   /** Something was committed. */
@@ -96,6 +99,7 @@ export class LogSync {
     const ended = (error: unknown) => {
       this.#running = undefined
       this.#failed = error !== null
+      this.#away = this.#failed
       if (error === null) round.done.resolve()
       else {
         this.#dirty = true
@@ -131,7 +135,9 @@ export class LogSync {
       for (const round of [this.#running, this.#next]) {
         if (round === undefined) continue
         round.looks += 1
-        if (round.looks > LOOKS) round.done.reject(new Error(`the disk has not taken it within ${(LOOKS * LOOK_EVERY_MS) / 1000} s`))
+        if (round.looks <= LOOKS) continue
+        this.#away = true
+        round.done.reject(new Error(`the disk has not taken it within ${(LOOKS * LOOK_EVERY_MS) / 1000} s`))
       }
     }
     this.#watching = false

@@ -1,27 +1,18 @@
 import { type HitResult, type HitStatus, isFinalStatus } from '../../contract/hit.ts'
 import type { Logger } from '../../observe/logger.ts'
 import type { Clock } from '../../runtime/clock.ts'
-import { OperationRefused } from '../../sqlite/group-commit.ts'
 import type { FileLock } from '../../sqlite/lock.ts'
 import type { SqliteDatabase } from '../../sqlite/open.ts'
 import { EndWaiters } from '../end-waiters.ts'
-import { readJob } from '../final-result.ts'
 import { Outage } from '../outage.ts'
-import {
-  BacklogFullError,
-  type HitJob,
-  type HitListPage,
-  type HitProcessor,
-  type HitQueue,
-  type QueueCounts,
-  type QueueHealth,
-  type RetryAnswer,
-} from '../port.ts'
+import type { HitJob, HitListPage, HitProcessor, HitQueue, QueueCounts, QueueHealth, RetryAnswer } from '../port.ts'
 import { RunningAttempts } from '../running-attempts.ts'
-import { digestKey, isTaskId, parseJob } from '../stored-job.ts'
+import { isTaskId } from '../stored-job.ts'
 import { Checkpoints, type LogLimits } from './checkpoints.ts'
+import { queueCounts, unfinishedCounts } from './counts.ts'
 import { DelayedHits } from './delayed.ts'
 import { endedRows } from './ended-rows.ts'
+import { enqueueHit, enqueueHits } from './enqueue.ts'
 import { hitRows } from './hit-rows.ts'
 import { keyRows } from './key-rows.ts'
 import { listHits } from './lists.ts'
@@ -103,27 +94,12 @@ export class SqliteHitQueue implements HitQueue {
     this.#purging = purgeExpired(this.#parts)
   }
 
-  async enqueue(job: HitJob, options: { readonly idempotencyKey?: string } = {}): Promise<{ task_id: string; duplicate: boolean }> {
-    const { hits, keys, clock, time } = this.#parts
-    const key = options.idempotencyKey === undefined ? null : digestKey(options.idempotencyKey)
-    const json = JSON.stringify(job)
-    return this.#queueing(() => {
-      const holder = key === null ? undefined : keys.holder(key, clock.now())
-      if (holder !== undefined) return { task_id: holder, duplicate: true }
-      this.#refuseOverfull(1)
-      if (key !== null) keys.take(key, job.task_id)
-      return { task_id: job.task_id, duplicate: !hits.insert({ task_id: job.task_id, job: json, at: time(), key }) }
-    })
+  async enqueue(job: HitJob, { idempotencyKey }: { readonly idempotencyKey?: string } = {}): Promise<{ task_id: string; duplicate: boolean }> {
+    return this.#queueing(enqueueHit(this.#parts, this.#maxBacklog, job, idempotencyKey))
   }
 
   async enqueueMany(jobs: readonly HitJob[]): Promise<void> {
-    const { hits, time } = this.#parts
-    await this.#queueing(() => {
-      this.#refuseOverfull(jobs.length)
-      const at = time()
-      // Each is written before the next is made: many large ones would not fit into the memory together.
-      for (const job of jobs) hits.insert({ task_id: job.task_id, job: JSON.stringify(job), at, key: null })
-    })
+    await this.#queueing(enqueueHits(this.#parts, this.#maxBacklog, jobs))
   }
 
   async find(taskId: string): Promise<HitResult | undefined> {
@@ -161,20 +137,7 @@ export class SqliteHitQueue implements HitQueue {
   }
 
   async counts(): Promise<QueueCounts> {
-    const { hits, endings, tally, writer, pause, clock, time } = this.#parts
-    return writer.read(() => {
-      const now = clock.now()
-      const { completed, failed } = tally.now
-      const first = hits.firstDue(time())
-      const oldest = first === undefined ? undefined : readJob('', () => parseJob(first)).job.enqueued_at
-      return {
-        ...this.#unfinished(),
-        completed: completed - endings.countExpired('completed', now),
-        failed: failed - endings.countExpired('failed', now),
-        paused: pause.on,
-        ...(oldest === undefined ? {} : { oldest_queued_at: oldest }),
-      }
-    })
+    return this.#parts.writer.read(() => queueCounts(this.#parts))
   }
 
   waitForEnd(taskId: string, signal: AbortSignal): Promise<HitResult | undefined> {
@@ -197,7 +160,7 @@ export class SqliteHitQueue implements HitQueue {
     try {
       // Written, not only read: a full disk is seen before the next hit is.
       await this.#parts.writer.write(this.#probe)
-      return { engine: this.engine, ok: true, warnings: [], counts: this.#parts.writer.read(() => this.#unfinished()) }
+      return { engine: this.engine, ok: true, warnings: [], counts: this.#parts.writer.read(() => unfinishedCounts(this.#parts)) }
     } catch (error) {
       return { engine: this.engine, ok: false, warnings: [error instanceof Error ? error.message : String(error)] }
     }
@@ -212,6 +175,7 @@ export class SqliteHitQueue implements HitQueue {
     await this.#log.close()
     await this.#checkpoints.close()
     this.#db.close()
+    this.#checkpoints.release()
     this.#lock.release()
     this.#waiters.releaseAll()
   }
@@ -221,17 +185,5 @@ export class SqliteHitQueue implements HitQueue {
     const written = this.#parts.writer.write(work)
     this.#processing?.wake()
     return written
-  }
-
-  /** Inside a transaction, so that it is exact. @throws OperationRefused */
-  #refuseOverfull(more: number): void {
-    const { waiting } = this.#parts.tally.now
-    if (waiting + more > this.#maxBacklog) throw new OperationRefused(new BacklogFullError(waiting, this.#maxBacklog))
-  }
-
-  #unfinished(): { readonly queued: number; readonly active: number; readonly delayed: number } {
-    const { tally, delayed, time } = this.#parts
-    const later = delayed.after(time())
-    return { queued: Math.max(0, tally.now.waiting - later), active: tally.now.leased, delayed: later }
   }
 }

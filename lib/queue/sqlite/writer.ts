@@ -59,7 +59,7 @@ export class Writer {
         answer = () => resolve(value)
       }
       const committed = () => {
-        if (!this.#options.log.failed) this.#options.outage.up()
+        if (!this.#options.log.away) this.#options.outage.up()
         answer()
       }
       this.#commit.submit(op).then(committed, (error: unknown) => reject(this.#translate(error)))
@@ -84,7 +84,7 @@ export class Writer {
    */
   async synced(): Promise<void> {
     const { db, log, outage } = this.#options
-    const failedBefore = log.failed
+    const awayBefore = log.away
     try {
       await log.synced()
     } catch (error) {
@@ -92,7 +92,7 @@ export class Writer {
       const reason = error instanceof Error ? error.message : String(error)
       throw new QueueUnavailableError(`The hit queue ${JSON.stringify(db.name)} cannot be synced to the disk: ${reason}`, 'unknown', { cause: error })
     }
-    if (failedBefore) outage.up()
+    if (awayBefore) outage.up()
   }
 
   /** Reads at once. @throws QueueUnavailableError */

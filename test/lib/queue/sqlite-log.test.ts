@@ -130,16 +130,20 @@ test('an end that could not be synced is told once it is', async () => {
 test('a disk that does not answer hangs nobody', { timeout: 20_000 }, async () => {
   using folder = new TempFolder()
   const disk = heldDisk()
-  await using queue = open(folder, disk)
+  const { logger, lines } = recordingLogger()
+  await using queue = open(folder, { ...disk, logger })
   const start = performance.now()
   await expect(queue.enqueue(newJob())).rejects.toMatchObject({ name: 'QueueUnavailableError', outcome: 'unknown' })
   expect(performance.now() - start).toBeGreaterThan(900)
+  await expect(queue.enqueue(newJob())).rejects.toMatchObject({ outcome: 'unknown' })
   expect((await queue.health()).ok).toBe(false)
+  expect(lines.map(({ msg }) => msg)).toEqual([expect.stringContaining('the disk has not taken it')])
   await disk.end()
   await disk.end()
   const later = queue.enqueue(newJob())
   await disk.end()
   await later
+  expect(lines.map(({ msg }) => msg).slice(1)).toEqual([expect.stringContaining('is back after')])
 })
 
 const toLog = ({ args }: SystemCall) => args.includes('hits.db-wal>')
@@ -190,24 +194,26 @@ test('the log stays short under constant writes, and comes down again after a re
   }
   const writers = Promise.all(Array.from({ length: 4 }, write))
   const queued = (more: number) => until(`${more} more are queued`, async () => (await queue.counts()).queued >= more, 30_000)
-  await queued(1500)
-  // As long as it may be, what came while it was written, and what one commit adds.
-  expect(longest).toBeLessThan(1200)
+  try {
+    await queued(1500)
+    // As many as may be too many, and what one commit adds.
+    expect(longest).toBeLessThan(1000)
 
-  // A backup, say: it keeps what it reads.
-  const reader = new Database(folder.file('hits.db'))
-  reader.exec('BEGIN')
-  const seen = reader.prepare('SELECT count(*) FROM hit').pluck().get()
-  const before = (await queue.counts()).queued
-  await queued(before + 1000)
-  expect(longest).toBeGreaterThan(1200)
-  expect(reader.prepare('SELECT count(*) FROM hit').pluck().get()).toBe(seen)
-  reader.exec('COMMIT')
-  reader.close()
-  // It is made to begin anew, and what it was longer than it may be is given back.
-  await until('the log is short again', () => size() < 400, 30_000)
-  writing = false
-  await writers
+    // A backup, say: it keeps what it reads.
+    const reader = new Database(folder.file('hits.db'))
+    reader.exec('BEGIN')
+    const seen = reader.prepare('SELECT count(*) FROM hit').pluck().get()
+    await queued((await queue.counts()).queued + 1000)
+    expect(longest).toBeGreaterThan(1000)
+    expect(reader.prepare('SELECT count(*) FROM hit').pluck().get()).toBe(seen)
+    reader.exec('COMMIT')
+    reader.close()
+    // It is made to begin anew, and what it was longer than it may be is given back.
+    await until('the log is short again', () => size() < 400, 30_000)
+  } finally {
+    writing = false
+    await writers
+  }
   const { queued: all } = await queue.counts()
   await queue[Symbol.asyncDispose]()
   const db = new Database(folder.file('hits.db'))
