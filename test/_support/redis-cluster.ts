@@ -13,11 +13,13 @@ export class TestCluster implements AsyncDisposable {
   /** As REDIS_URL. */
   readonly url: string
   readonly #clients: readonly Redis[]
+  readonly #started: AsyncDisposableStack
 
-  private constructor(nodes: readonly TestRedis[], queueNode: TestRedis, clients: readonly Redis[]) {
+  private constructor(nodes: readonly TestRedis[], queueNode: TestRedis, clients: readonly Redis[], started: AsyncDisposableStack) {
     this.nodes = nodes
     this.queueNode = queueNode
     this.#clients = clients
+    this.#started = started
     this.url = `cluster://${nodes.map(({ host, port }) => `${host}:${port}`).join(',')}`
   }
 
@@ -27,17 +29,21 @@ export class TestCluster implements AsyncDisposable {
    * @param options.tls what a node needs to be reached by TLS only, and a client to reach it
    */
   static async start({ masters = 3, tls }: { readonly masters?: number; readonly tls?: TestTls } = {}): Promise<TestCluster> {
+    await using stack = new AsyncDisposableStack()
     const buses: number[] = []
     const nodes: TestRedis[] = []
     for (let node = 0; node < masters; node += 1) {
       const bus = await freePort()
       buses.push(bus)
       const cluster = ['--cluster-enabled', 'yes', '--cluster-port', String(bus), '--cluster-node-timeout', '2000']
-      nodes.push(await TestRedis.start((port) => [...cluster, ...(tls === undefined ? [] : [...tls.settings(port), '--tls-cluster', 'yes'])]))
+      nodes.push(stack.use(await TestRedis.start((port) => [...cluster, ...(tls === undefined ? [] : [...tls.settings(port), '--tls-cluster', 'yes'])])))
     }
     const clients = nodes.map(({ host, port }) => new Redis({ host, port, ...(tls === undefined ? {} : { tls: { ca: tls.ca } }) }))
-    // A test kills one.
-    for (const client of clients) client.on('error', () => {})
+    for (const client of clients) {
+      // A test kills a node.
+      client.on('error', () => {})
+      stack.defer(() => client.disconnect())
+    }
     const [first] = clients
     for (const [index, client] of clients.entries()) {
       const [from, to] = [index, index + 1].map((share) => Math.floor((share * SLOTS) / masters))
@@ -51,7 +57,7 @@ export class TestCluster implements AsyncDisposable {
     for (const client of clients) await until('the cluster is whole', () => whole(client))
     const queueNode = nodes[Math.floor((Number(await first?.cluster('KEYSLOT', '{bull}')) * masters) / SLOTS)]
     if (queueNode === undefined) throw new Error('no node has the slot of the queue')
-    return new TestCluster(nodes, queueNode, clients)
+    return new TestCluster(nodes, queueNode, clients, stack.move())
   }
 
   /** Forgets everything that is stored. */
@@ -59,13 +65,7 @@ export class TestCluster implements AsyncDisposable {
     for (const client of this.#clients) await client.flushall()
   }
 
-  /** Calls each node. */
-  each<T>(ask: (client: Redis) => Promise<T>): Promise<T[]> {
-    return Promise.all(this.#clients.map(ask))
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const client of this.#clients) client.disconnect()
-    for (const node of this.nodes) await node[Symbol.asyncDispose]()
+    await this.#started.disposeAsync()
   }
 }

@@ -15,6 +15,7 @@ import { hitQueueDrain } from './hit-queue-drain.ts'
 import { hitQueueHistory } from './hit-queue-history.ts'
 import { hitQueueKeys } from './hit-queue-keys.ts'
 import { hitQueueList } from './hit-queue-list.ts'
+import { hitQueueMixed } from './hit-queue-mixed.ts'
 import { hitQueueOutages } from './hit-queue-outages.ts'
 import { hitQueuePause } from './hit-queue-pause.ts'
 import { hitQueueRetry } from './hit-queue-retry.ts'
@@ -53,6 +54,7 @@ describe('HitQueue, Redis', () => {
   hitQueueBulk(makeHarness)
   hitQueueBacklog(makeHarness)
   hitQueueCounts(makeHarness)
+  hitQueueMixed(makeHarness, { runs: 3 })
   hitQueueCrashes(makeHarness)
   hitQueueOutages(makeHarness, ['Redis killed', 'Redis hanging'])
 })

@@ -22,13 +22,14 @@ const clusterNodes = (target: RedisTarget): ClusterNode[] => [...addressOf(targe
 type OnError = (error: Error) => void
 
 /**
- * A connection that sends what is written within one turn of the event loop in one go: hits that end, and hits that come in, do so
- * in bunches, and each write is a system call here and one there (a tenth of what a hit costs either process).
+ * A connection that sends its first command of a turn of the event loop at once, and the others of that turn together: hits that
+ * end, and hits that come in, do so in bunches, and each write is a system call here and one there, a tenth of what a hit costs.
  */
 class BunchingRedis extends Redis {
   #corked = false
 
   override sendCommand(...command: Parameters<Redis['sendCommand']>): unknown {
+    const sent = super.sendCommand(...command)
     const { stream } = this
     if (!this.#corked && stream?.writable) {
       this.#corked = true
@@ -38,7 +39,7 @@ class BunchingRedis extends Redis {
         stream.uncork()
       })
     }
-    return super.sendCommand(...command)
+    return sent
   }
 }
 

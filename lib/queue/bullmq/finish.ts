@@ -1,9 +1,6 @@
 import { moveToFinished } from 'bullmq/dist/cjs/scripts/index.js'
 import { aroundBullmq } from './lua.ts'
 
-/** How many arguments BullMQ's own script takes; ours come after them. */
-export const BULLMQ_ARGS = 9
-
 /**
  * The end of a hit, all at once: its result is stored, BullMQ's own script takes the job out of the active ones and gives the
  * next, and the ended job stays beside the result for as long as that, with its idempotency key and a place in the list of

@@ -144,9 +144,10 @@ export class HitWorker {
 
   async #settle(running: Running, attempt: number, outcome: AttemptOutcome): Promise<void> {
     if (outcome.kind === 'final') return this.#end(running, outcome.result, attempt, outcome)
-    if (outcome.kind === 'release') return this.#release(running, outcome.delay_ms)
-    const progress: Past = { ...running.past, history: withAttempt(running.past.history, outcome.tried) }
-    return this.#delay(running, outcome.delay_ms, { skipAttempt: false, fieldsToUpdate: { progress: JSON.stringify(progress) } })
+    const { delay_ms } = outcome
+    if (outcome.kind === 'release') return delay_ms > 0 ? this.#ends.note(running.bull, { kind: 'delay', delay_ms, charged: false }) : this.#giveBack(running)
+    const past: Past = { ...running.past, history: withAttempt(running.past.history, outcome.tried) }
+    this.#ends.note(running.bull, { kind: 'delay', delay_ms, charged: true, past: JSON.stringify(past) })
   }
 
   /** Notes how a hit ends; it is written when BullMQ ends the job. */
@@ -157,14 +158,14 @@ export class HitWorker {
     { tried }: { readonly tried?: Parameters<typeof withAttempt>[1] } = {},
   ): void {
     const tries = { attempts, history: withAttempt(past.history, tried) }
-    this.#ends.note(bull, { result: finalResult(job, result, tries, this.#options.clock.now()), key, replaces: past.replaces })
+    this.#ends.note(bull, { kind: 'end', result: finalResult(job, result, tries, this.#options.clock.now()), key, replaces: past.replaces })
   }
 
   /** Whether this hit has its result: a worker that lost its lease stored it, or, on a Cluster, one that died before it could end the job. */
   async #alreadyEnded({ bull, id, key, past }: Running): Promise<boolean> {
     const result = await this.#patience.until(() => this.#options.results.read(id))
     if (result === undefined || isReplaced(result, past)) return false
-    this.#ends.note(bull, { result, key, replaces: past.replaces })
+    this.#ends.note(bull, { kind: 'end', result, key, replaces: past.replaces })
     return true
   }
 
@@ -174,16 +175,10 @@ export class HitWorker {
     throw new WaitingError()
   }
 
-  async #release(running: Running, delayMs: number): Promise<never> {
-    if (delayMs > 0) return this.#delay(running, delayMs, { skipAttempt: true })
-    // To the front of the line, where it came from.
-    await this.#move(() => this.#worker.getBackend().moveJobFromActiveToWait(running.id, running.token))
+  /** Gives back a job to the front of the line, where it came from. */
+  async #giveBack({ id, token }: Running): Promise<never> {
+    await this.#move(() => this.#worker.getBackend().moveJobFromActiveToWait(id, token))
     throw new WaitingError()
-  }
-
-  async #delay({ id, token }: Running, delayMs: number, options: Parameters<HitBackend['moveToDelayed']>[4]): Promise<never> {
-    await this.#move(() => this.#worker.getBackend().moveToDelayed(id, this.#options.clock.now(), Math.round(delayMs), token, options))
-    throw new DelayedError()
   }
 
   /** A job that is not this worker's any more has been given to another, or will be. */

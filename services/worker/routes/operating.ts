@@ -28,7 +28,13 @@ export function operatingRoutes(deps: WorkerDeps) {
           ...(open ? ['the worker has no key and listens beyond loopback: set WORKER_API_KEY'] : []),
         ],
         parts: {
-          queue: { engine: queue.engine, ok: queue.ok, paused: isPaused, ...queue.counts },
+          queue: {
+            engine: queue.engine,
+            ok: queue.ok,
+            paused: isPaused,
+            ...(queue.appendfsync === undefined ? {} : { appendfsync: queue.appendfsync }),
+            ...queue.counts,
+          },
           config: { version: deps.holder.current?.version ?? null },
           ...(schedule === undefined ? {} : { schedule: { ...schedule } }),
         },

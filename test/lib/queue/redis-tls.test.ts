@@ -1,5 +1,3 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { Redis } from 'ioredis'
 import { expect, test } from 'vitest'
@@ -8,6 +6,7 @@ import type { HitQueue } from '#lib/queue/port.ts'
 import { systemClock } from '#lib/runtime/clock.ts'
 import { freePort, TestRedis } from '../../_support/redis.ts'
 import { TestCluster } from '../../_support/redis-cluster.ts'
+import { startSentinel } from '../../_support/redis-sentinels.ts'
 import { testTls } from '../../_support/redis-tls.ts'
 import { TempFolder } from '../../_support/temp.ts'
 import { completed, newJob, recordingLogger, until } from '../../conformance/harness.ts'
@@ -94,19 +93,13 @@ test('sentinels:// reaches sentinels and Redis by TLS', async () => {
   await using redis = await TestRedis.start((port) => tls.settings(port))
   const port = await freePort()
   const file = folder.file('sentinel.conf')
-  const lines = [...tls.settings(port), '--bind', '127.0.0.1', '--dir', folder.path, '--sentinel', 'monitor', 'm', '127.0.0.1', String(redis.port), '1']
-  writeFileSync(file, `${lines.join(' ').replaceAll(' --', '\n').replace('--', '')}\n`)
-  const sentinel = spawn('redis-server', [file, '--sentinel'], { stdio: 'ignore' })
-  try {
-    const { logger, lines } = recordingLogger()
-    const target = { url: `sentinels://127.0.0.1:${port}/m`, host: '', port: 0, ca: tls.ca, db: 0, queueDb: 1 }
-    await using queue = await openRedisHitQueue({ redis: target, logger, clock: systemClock })
-    await until('it is there', async () => (await queue.health()).ok)
-    await runOne(queue)
-    expect(lines.filter(({ msg }) => msg.includes('certificate'))).toEqual([])
-  } finally {
-    const exit = once(sentinel, 'exit')
-    sentinel.kill('SIGKILL')
-    await exit
-  }
+  const settings = [...tls.settings(port), '--bind', '127.0.0.1', '--dir', folder.path, '--sentinel', 'monitor', 'm', '127.0.0.1', String(redis.port), '1']
+  writeFileSync(file, `${settings.join(' ').replaceAll(' --', '\n').replace('--', '')}\n`)
+  await using _sentinel = startSentinel(file)
+  const { logger, lines } = recordingLogger()
+  const target = { url: `sentinels://127.0.0.1:${port}/m`, host: '', port: 0, ca: tls.ca, db: 0, queueDb: 1 }
+  await using queue = await openRedisHitQueue({ redis: target, logger, clock: systemClock })
+  await until('it is there', async () => (await queue.health()).ok)
+  await runOne(queue)
+  expect(lines.filter(({ msg }) => msg.includes('certificate'))).toEqual([])
 })
