@@ -1,5 +1,5 @@
 // npm run torture [-- path …]: the bad days of hits at full size, where all tests have them in small. It starts real
-// workers, Redis servers and targets on loopback, takes about half an hour, and ends with the exit code of the tests.
+// workers, Redis servers and targets on loopback, takes about five minutes, and ends with the exit code of the tests.
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
