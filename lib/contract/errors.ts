@@ -68,7 +68,7 @@ export const errorTable = {
   HIT_UNFINISHED: {
     status: 409,
     what: 'A hit was to be run again that has not ended yet: it is still queued, runs, or waits for its next attempt.',
-    fix: 'Wait for its end (`GET /hit/TASK_ID?wait=SECONDS`); a hit that failed for good can then be run again.',
+    fix: 'Wait for its end (`GET /hit/TASK_ID?wait=SECONDS`); then it can be run again.',
   },
   VERSION_CONFLICT: {
     status: 412,

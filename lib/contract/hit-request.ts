@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { OBJECT_WANTED, objectOf } from './object-text.ts'
 
 /** How large `data.request` may be, in bytes of JSON. */
 export const MAX_HIT_REQUEST_BYTES = 64 * 1024
@@ -94,26 +95,14 @@ export type HitRequest = z.output<typeof HitRequestSchema>
 const tooLarge = `expected at most ${MAX_HIT_REQUEST_BYTES} bytes of JSON`
 const bytes = (text: string): number => new TextEncoder().encode(text).length
 
-/** A string that holds the JSON object: a Go agent turns every value of a config into a string. */
-const fromString = z.string().transform((text, context) => {
-  try {
-    const value: unknown = JSON.parse(text)
-    return value
-  } catch {
-    context.addIssue({ code: 'custom', message: 'expected an object, or a string that holds a JSON object' })
-    return z.NEVER
-  }
-})
-
 /** `data.request` of a config: an object, or a string that holds one; at most {@link MAX_HIT_REQUEST_BYTES}. */
 export const DataRequestSchema = z
-  .union([z.record(z.string(), z.unknown()), z.string()], { error: 'expected an object, or a string that holds a JSON object' })
+  .union([z.record(z.string(), z.unknown()), z.string()], { error: OBJECT_WANTED })
   .refine((value) => bytes(typeof value === 'string' ? value : JSON.stringify(value)) <= MAX_HIT_REQUEST_BYTES, { error: tooLarge, abort: true })
   .transform((value, context) => {
-    if (typeof value !== 'string') return value
-    const parsed = fromString.safeParse(value)
-    if (parsed.success) return parsed.data
-    for (const issue of parsed.error.issues) context.addIssue({ code: 'custom', message: issue.message })
+    const object = objectOf(value)
+    if (object !== undefined) return object
+    context.addIssue({ code: 'custom', message: OBJECT_WANTED })
     return z.NEVER
   })
   .pipe(HitRequestSchema)

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { HitAttemptSchema, hitErrorClasses, hitStatuses } from './hit.ts'
 import { HitOutcomeSchema, HitOutcomesSchema, PercentilesSchema, VersionOutcomeSchema } from './outcome.ts'
+import { pageLimit } from './page.ts'
 
 /** How many hits one `POST /hits` queues at most. */
 export const MAX_BULK_HITS = 10_000
@@ -51,13 +52,7 @@ export const HitsQuerySchema = z.object({
     .optional()
     .meta({ description: 'Only hits in this state; all where absent: pending, queued, failed, completed.', example: 'failed' }),
   cursor: z.string().max(200).optional().meta({ description: '`next_cursor` of the page before.' }),
-  limit: z
-    .string()
-    .regex(/^\d{1,4}$/, { error: 'expected a whole number from 1 to 1000' })
-    .transform(Number)
-    .refine((limit) => limit >= 1 && limit <= 1000, { error: 'expected a whole number from 1 to 1000' })
-    .optional()
-    .meta({ type: 'integer', minimum: 1, maximum: 1000, description: 'Hits a page; 100 where absent.', example: 100 }),
+  limit: pageLimit('Hits a page; 100 where absent.'),
 })
 
 export type HitsQuery = z.output<typeof HitsQuerySchema>
@@ -126,13 +121,12 @@ export const HitStatsSchema = z
   })
 export type HitStats = z.infer<typeof HitStatsSchema>
 
+const countWanted = `expected a whole number from 1 to ${MAX_BULK_HITS}`
+
 /** `POST /hits`. */
 export const BulkHitsRequestSchema = z
   .object({
-    count: z
-      .int({ error: `expected a whole number from 1 to ${MAX_BULK_HITS}` })
-      .min(1, { error: `expected a whole number from 1 to ${MAX_BULK_HITS}` })
-      .max(MAX_BULK_HITS, { error: `expected a whole number from 1 to ${MAX_BULK_HITS}` }),
+    count: z.int({ error: countWanted }).min(1, { error: countWanted }).max(MAX_BULK_HITS, { error: countWanted }),
   })
   .meta({ id: 'BulkHitsRequest', example: { count: 100 } })
 

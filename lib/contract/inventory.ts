@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { labelsSchema } from './agent.ts'
 import { AgentIdSchema, HeldVersionSchema, reportStates, ViaSchema } from './fleet.ts'
+import { pageLimit } from './page.ts'
 
 /** An agent's state as the inventory shows it, against the version it is to run. */
 export const fleetStates = ['registered', 'pending', ...reportStates] as const
@@ -71,13 +72,7 @@ export const AgentsQuerySchema = z.object({
     .optional()
     .meta({ description: 'Only agents with this label, as `key:value`.', example: 'zone:eu-1' }),
   cursor: z.string().max(400).optional().meta({ description: '`next_cursor` of the page before.' }),
-  limit: z
-    .string()
-    .regex(/^\d{1,4}$/, { error: 'expected a whole number from 1 to 1000' })
-    .transform(Number)
-    .refine((limit) => limit >= 1 && limit <= 1000, { error: 'expected a whole number from 1 to 1000' })
-    .optional()
-    .meta({ type: 'integer', minimum: 1, maximum: 1000, description: 'Agents a page; 100 where absent.', example: 100 }),
+  limit: pageLimit('Agents a page; 100 where absent.'),
 })
 export type AgentsQuery = z.output<typeof AgentsQuerySchema>
 

@@ -1,5 +1,6 @@
 import { Cron } from 'croner'
 import { z } from 'zod'
+import { objectOf } from './object-text.ts'
 
 /** The longest interval of a schedule, in seconds: a day; beyond that a cron expression says it better. */
 export const MAX_EVERY_SECONDS = 86_400
@@ -65,16 +66,8 @@ const neither = 'expected {"every_seconds": N} or {"cron": "â€¦", "timezone": "â
 
 /** `data.schedule` of a config: an object, or a string that holds one, since a Go agent turns every value into a string. */
 export const DataScheduleSchema = z.unknown().transform((value, context): Schedule => {
-  let given = value
-  if (typeof value === 'string') {
-    try {
-      given = JSON.parse(value)
-    } catch {
-      context.addIssue({ code: 'custom', message: neither })
-      return z.NEVER
-    }
-  }
-  if (typeof given !== 'object' || given === null || Array.isArray(given) || Object.hasOwn(given, 'every_seconds') === Object.hasOwn(given, 'cron')) {
+  const given = objectOf(value)
+  if (given === undefined || Object.hasOwn(given, 'every_seconds') === Object.hasOwn(given, 'cron')) {
     context.addIssue({ code: 'custom', message: neither })
     return z.NEVER
   }

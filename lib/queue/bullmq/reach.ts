@@ -40,7 +40,8 @@ export class RedisReach {
 
   /** Turns what a command fails with while Redis is away into the port's word; other errors go on as they are. */
   async run<T>(command: () => Promise<T>): Promise<T> {
-    const { store, closed } = this.#options
+    const { store, clock, closed } = this.#options
+    const began = clock.monotonic()
     try {
       if (closed.aborted) throw new QueueUnavailableError('The hit queue is closed', 'refused')
       return await command()
@@ -49,7 +50,7 @@ export class RedisReach {
       const cause = error instanceof MaybeQueuedError ? error.cause : error
       if (!isAway(cause)) throw cause
       if (closed.aborted) throw new QueueUnavailableError('The hit queue is closed', outcome, { cause })
-      this.outage.down(awayReason(cause))
+      this.outage.down(awayReason(cause), began)
       const message = this.outage.reason ?? (cause instanceof Error ? cause.message : String(cause))
       throw new QueueUnavailableError(`The hit queue cannot be used: ${store} says ${JSON.stringify(message)}`, outcome, { cause })
     }
