@@ -86,6 +86,8 @@ export const ConfigSchema = z
     data: z.record(z.string(), z.unknown()),
     poll_interval_seconds: z.number().int(),
     created_at: z.iso.datetime().optional().meta({ description: 'Absent from a Go controller.' }),
+    request_id: z.string().optional().meta({ description: 'Of the request that published it: agents and workers log it.' }),
+    traceparent: z.string().optional().meta({ description: 'W3C Trace Context of that request, where it had one.' }),
   })
   .meta({
     id: 'Config',
@@ -106,6 +108,8 @@ export const ReceivedConfigSchema = z.object({
   data: z.record(z.string(), z.unknown()),
   poll_interval_seconds: z.number().int().optional(),
   created_at: z.string().optional(),
+  request_id: z.string().optional(),
+  traceparent: z.string().optional(),
 })
 export type ReceivedConfig = z.infer<typeof ReceivedConfigSchema>
 

@@ -25,6 +25,16 @@ export const errorTable = {
     what: 'The version in the path of `GET /config/:version` is not a number.',
     fix: 'Ask for a whole number from 1, as in `GET /config/7`; `GET /config` gives the latest.',
   },
+  SCHEMA_VIOLATION: {
+    status: 400,
+    what: 'The config does not meet the config schema that is in force. `error.details` names the path of each part and what the schema wants there.',
+    fix: 'Correct the named parts; `GET /config/schema` shows the schema, and `POST /config?dry_run=true` tries a config without publishing it.',
+  },
+  INVALID_SCHEMA: {
+    status: 400,
+    what: 'The config schema cannot be put in force: it is no valid JSON Schema of draft 2020-12, or it was not done within its time limit.',
+    fix: 'Correct what `error.details` names. A pattern that takes for ever is best written without nested repetition.',
+  },
   UNAUTHORIZED: {
     status: 401,
     what: 'The request carries no API key.',
@@ -34,6 +44,11 @@ export const errorTable = {
     status: 403,
     what: 'The request carries an API key that this service does not know.',
     fix: 'Compare the key with `API_KEY` (controller) or `WORKER_API_KEY` (worker) of the service you call.',
+  },
+  NOT_PERMITTED: {
+    status: 403,
+    what: 'The key is known, and may not do this: its role does not reach that far, or the agent belongs to a key of another name.',
+    fix: 'Use a key whose role may; the table of roles is in docs/keys.md. An agent that is to change hands is deleted first by an admin, or its key revoked.',
   },
   FORBIDDEN_ORIGIN: {
     status: 403,
@@ -65,6 +80,11 @@ export const errorTable = {
     what: 'A relay was asked to follow itself, directly or by way of other relays: the request has passed it before, as `X-Relay-Path` says.',
     fix: 'Set `CONTROLLER_URL` of one of the relays that the message names to the controller, or to a relay nearer to it.',
   },
+  IDEMPOTENCY_KEY_REUSED: {
+    status: 409,
+    what: 'This `Idempotency-Key` came with another request less than a day ago: nothing was published.',
+    fix: 'Use a new `Idempotency-Key` for each change, and the same one only to repeat it.',
+  },
   HIT_UNFINISHED: {
     status: 409,
     what: 'A hit was to be run again that has not ended yet: it is still queued, runs, or waits for its next attempt.',
@@ -89,6 +109,11 @@ export const errorTable = {
     status: 429,
     what: 'As many hits as `HIT_MAX_BACKLOG` allows wait already, so this one was not queued.',
     fix: 'Try again after `Retry-After` seconds. `GET /hits/stats` says how many wait, whether the queue is paused, and which destinations do not answer.',
+  },
+  TOO_MANY_ATTEMPTS: {
+    status: 429,
+    what: 'Too many wrong keys came from this address, so keys that were not used from it before are not looked at for a while.',
+    fix: 'Try again after `Retry-After` seconds with the right key. Behind a proxy, name it in `TRUSTED_PROXIES`: else all its clients are one address.',
   },
   HEADERS_TOO_LARGE: {
     status: 431,

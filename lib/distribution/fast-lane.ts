@@ -25,7 +25,7 @@ export function createFastLane(deps: {
   readonly feed: ConfigFeed
   readonly streams: ConfigStreams
   readonly presence: Presence
-  readonly keys: Pick<KeyRing, 'accepts'>
+  readonly keys: KeyRing
   readonly origin: OriginCheck | undefined
   readonly revalidates?: boolean
 }): FastLane {
@@ -41,7 +41,7 @@ export function createFastLane(deps: {
     const headers = readerOf(raw)
     if (origin?.(headers, '') !== undefined) return false
     const key = presentedKey(headers)
-    if (key === undefined || !keys.accepts(key)) return false
+    if (key === undefined || keys.caller(key) === undefined) return false
     if (match[1] !== undefined) {
       const held = heldByStream(headers)
       streams.add(beginEvents(outgoing, requestIdFrom(headers.get('x-request-id'))), (snapshot) => holds(held, snapshot), signOf(headers, held, 'stream'))

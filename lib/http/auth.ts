@@ -2,23 +2,24 @@ import { hash } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import type { MiddlewareHandler } from 'hono'
 import { createMiddleware } from 'hono/factory'
+import { bootstrapCaller, type Caller } from './caller.ts'
 import { ApiError } from './errors.ts'
 
 const digest = (key: string): string => hash('sha256', key, 'hex')
 
 /** The keys a service accepts. */
 export interface KeyRing {
-  /** Whether the key is one of the accepted. */
-  accepts(key: string): boolean
+  /** Whose key it is; undefined where it is not accepted. */
+  caller(key: string): Caller | undefined
 }
 
 /**
- * A ring of fixed keys. Only digests are kept and looked up: what a caller can learn from the time a lookup
- * takes is about the digest of what he sent, which tells him nothing about a key.
+ * A ring of fixed keys of the service itself. Only digests are kept and looked up: what a caller can learn from the time
+ * a lookup takes is about the digest of what he sent, which tells him nothing about a key.
  */
 export function createKeyRing(keys: readonly string[]): KeyRing {
   const digests = new Set(keys.map(digest))
-  return { accepts: (key) => digests.has(digest(key)) }
+  return { caller: (key) => (digests.has(digest(key)) ? bootstrapCaller : undefined) }
 }
 
 /** Reads headers by their names in lower case: a web Headers, or what stands for one. */
@@ -37,7 +38,7 @@ export const readerOf = (headers: IncomingHttpHeaders): HeaderReader => ({
 /** A ring of keys that may have to ask first; what a {@link KeyRing} answers at once costs no turn. */
 export interface AskingKeyRing {
   /** @param headers of the request that presents the key */
-  accepts(key: string, headers: HeaderReader): boolean | Promise<boolean>
+  caller(key: string, headers: HeaderReader): Caller | undefined | Promise<Caller | undefined>
 }
 
 /** The key that a request carries: `X-API-Key`, else `Authorization: Bearer` (RFC 6750 section 2.1). */
@@ -59,8 +60,12 @@ export function apiKeyAuth(options: { readonly keys: AskingKeyRing; readonly ope
     if (isOpen(c.req.path)) return next()
     const key = presentedKey(c.req.raw.headers)
     if (key !== undefined) {
-      const accepted = options.keys.accepts(key, c.req.raw.headers)
-      if (accepted === true || (accepted !== false && (await accepted))) return next()
+      const found = options.keys.caller(key, c.req.raw.headers)
+      const caller = found instanceof Promise ? await found : found
+      if (caller !== undefined) {
+        c.set('caller', caller)
+        return next()
+      }
     }
     if (key === undefined) throw new ApiError('UNAUTHORIZED', 'missing API key', { headers: { 'WWW-Authenticate': 'Bearer' } })
     throw new ApiError('FORBIDDEN', 'invalid API key')

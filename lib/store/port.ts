@@ -1,9 +1,39 @@
 import type { FollowMode } from '../contract/agent.ts'
+import type { AuditEntry } from '../contract/audit.ts'
 import type { Config } from '../contract/config.ts'
+import type { StoredSchema } from '../contract/config-schema.ts'
 import type { Report } from '../contract/fleet.ts'
+import type { HistoryEntry } from '../contract/history.ts'
+import type { Role } from '../contract/keys.ts'
 
 /** A config as it is stored. */
-export type StoredConfig = Required<Config>
+export type StoredConfig = Required<Pick<Config, 'id' | 'version' | 'data' | 'poll_interval_seconds' | 'created_at'>> &
+  Pick<Config, 'request_id' | 'traceparent'>
+
+/** Who makes a change, as the audit tells of it. */
+export interface Actor {
+  /** The id and the name of the key. */
+  readonly key_id: string
+  readonly name: string
+  /** Where the request came from. */
+  readonly address: string
+  readonly request_id: string
+}
+
+/** The newest entry of the audit: it stands for all before it. */
+export interface AuditHead {
+  /** 0 where there is none. */
+  readonly seq: number
+  readonly hash: string
+}
+
+/** How a publish is known again when it is repeated. */
+export interface Idempotency {
+  /** The header. */
+  readonly key: string
+  /** A digest of the request: the same key with another is refused. */
+  readonly fingerprint: string
+}
 
 /** What a publish brings. */
 export interface NewConfig {
@@ -13,6 +43,42 @@ export interface NewConfig {
   readonly author?: string
   /** Decides, by the latest version (0 where there is none), whether the publish may go on; absent: it may. */
   readonly allowed?: (latest: number) => boolean
+  /** The version whose content it brings back; absent: it is no rollback. */
+  readonly rollback_of?: number
+  /** W3C `traceparent` of the request. */
+  readonly traceparent?: string
+  /** Looked up before `allowed` is asked: a repeat gives the first answer. */
+  readonly idempotency?: Idempotency
+  /** The schema by which it was found good, as {@link ConfigSchemaInForce.revision}; another in force refuses it. Absent: it is not asked. */
+  readonly schema_revision?: number
+}
+
+/** What became of a publish. */
+export interface Published {
+  readonly config: StoredConfig
+  readonly head: AuditHead
+  /** Whether this was stored before, for the same Idempotency-Key: then nothing is new. */
+  readonly repeated: boolean
+}
+
+/** The config schema in force; revision 0 where there has never been one. */
+export interface ConfigSchemaInForce {
+  /** Counts the changes of the schema. */
+  readonly revision: number
+  readonly stored: StoredSchema | undefined
+}
+
+/** A key as it is stored: its digest, never itself. */
+export interface StoredKey {
+  readonly id: string
+  readonly name: string
+  readonly role: Role
+  readonly prefix: string
+  /** SHA-256 of the key, hex. */
+  readonly digest: string
+  readonly created_at: string
+  readonly expires_at: string | null
+  readonly last_used_at: string | null
 }
 
 /** A registration as it is stored. */
@@ -24,10 +90,13 @@ export interface NewAgent {
   readonly port: number
   readonly labels?: Readonly<Record<string, string>>
   readonly agent_version?: string
+  /** The name of the keys that it belongs to; absent: what was stored stays, null: to nobody. */
+  readonly owner?: string | null
 }
 
 /** An agent that registered. */
 export interface StoredAgent extends NewAgent {
+  readonly owner: string | null
   readonly labels: Readonly<Record<string, string>>
   readonly registered_at: string
   readonly updated_at: string
@@ -67,6 +136,22 @@ export class VersionConflictError extends Error {
   }
 }
 
+/** The Idempotency-Key was used for another request. */
+export class IdempotencyKeyReusedError extends Error {
+  override readonly name = 'IdempotencyKeyReusedError'
+  /** The version that was published with it. */
+  readonly version: number
+  constructor(version: number) {
+    super(`it was used to publish version ${version}`)
+    this.version = version
+  }
+}
+
+/** The config schema was changed while a config was checked by the one before. */
+export class SchemaChangedError extends Error {
+  override readonly name = 'SchemaChangedError'
+}
+
 /** The store cannot be read or written (a full disk, a damaged file); nothing was changed. */
 export class StoreUnavailableError extends Error {
   override readonly name = 'StoreUnavailableError'
@@ -78,14 +163,46 @@ export class StoreUnavailableError extends Error {
  */
 export interface Store extends AsyncDisposable {
   /**
-   * Appends a config as the next version: versions run from 1 without gaps, whoever publishes at once.
-   * @throws VersionConflictError where `allowed` refuses the latest version
+   * Appends a config as the next version: versions run from 1 without gaps, whoever publishes at once. Its entry in the
+   * audit, and its Idempotency-Key, are stored with it or not at all.
+   * @throws VersionConflictError where `allowed` refuses the latest version; IdempotencyKeyReusedError; SchemaChangedError
    */
-  publish(config: NewConfig): Promise<StoredConfig>
+  publish(config: NewConfig, actor: Actor): Promise<Published>
   /** The config of the highest version. */
   latest(): Promise<StoredConfig | undefined>
   /** The config of one version. */
   byVersion(version: number): Promise<StoredConfig | undefined>
+  /**
+   * Versions from the newest down.
+   * @param options.before only those below
+   */
+  history(options: { readonly before?: number; readonly limit: number; readonly data: boolean }): Promise<readonly HistoryEntry[]>
+  /** The config schema in force. */
+  schema(): Promise<ConfigSchemaInForce>
+  /**
+   * Puts a config schema in force, or none.
+   * @throws SchemaChangedError where another revision is in force than the one it is to follow; VersionConflictError where
+   *   the latest version is another than the one it was tried on
+   */
+  setSchema(
+    schema: Readonly<Record<string, unknown>> | undefined,
+    follows: { readonly revision: number; readonly latest: number },
+    actor: Actor,
+    comment: string | undefined,
+  ): Promise<AuditHead>
+  /** Entries of the audit from the newest down, with the newest of all and how many were ever written. */
+  audit(options: {
+    readonly before?: number
+    readonly limit: number
+  }): Promise<{ readonly entries: readonly AuditEntry[]; readonly head: AuditHead; readonly written: number }>
+  /** All keys that were not revoked. */
+  keys(): Promise<readonly StoredKey[]>
+  /** Adds a key. */
+  addKey(key: StoredKey, actor: Actor): Promise<AuditHead>
+  /** Revokes a key; undefined where there is none of that id. */
+  revokeKey(id: string, actor: Actor): Promise<AuditHead | undefined>
+  /** Notes when keys were last used; one that is not (or no longer) there is left out. */
+  saveKeyUses(uses: readonly { readonly id: string; readonly last_used_at: string }[]): Promise<void>
   /** Inserts an agent or brings its row up to date, and gives it; writes nothing where nothing changed. */
   registerAgent(agent: NewAgent): Promise<StoredAgent>
   /** All agents with their states, in no order. */
@@ -94,9 +211,14 @@ export interface Store extends AsyncDisposable {
   saveAgentStates(states: readonly AgentState[]): Promise<void>
   /**
    * Forgets an agent and its state.
-   * @returns whether it was there
+   * @returns the audit's head; undefined where it was not there
    */
-  deleteAgent(agentId: string): Promise<boolean>
+  deleteAgent(agentId: string, actor: Actor): Promise<AuditHead | undefined>
+  /**
+   * Writes a copy of all of it to a file while everything goes on (SQLite's online backup).
+   * @param path of a file that is not there yet
+   */
+  backup(path: string): Promise<void>
   /** Resolves where a write goes through at this moment. */
   checkWritable(): Promise<void>
 }

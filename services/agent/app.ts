@@ -30,7 +30,7 @@ export function createAgentApp(deps: AgentDeps) {
   if (relay) {
     // What it says of itself opens to its own key from the start: else nobody could see why its controller is not reached.
     const own = createKeyRing([deps.config.apiKey])
-    const forStatus: AskingKeyRing = { accepts: (key, headers) => own.accepts(key) || relay.accepts(key, headers) }
+    const forStatus: AskingKeyRing = { caller: (key, headers) => own.caller(key) ?? relay.caller(key, headers) }
     app.use('/status', apiKeyAuth({ keys: forStatus, open: [] }))
     app.use(apiKeyAuth({ keys: relay, open: [...openPaths, '/status'] }))
   }

@@ -1,5 +1,6 @@
 import { createFastLane } from '#lib/distribution/fast-lane.ts'
 import { Admission } from '#lib/http/admission.ts'
+import { bootstrapCaller } from '#lib/http/caller.ts'
 import { isLoopbackHost } from '#lib/http/origin.ts'
 import { type FastLane, type Listening, serve } from '#lib/http/serve.ts'
 import type { RunningService } from '#lib/runtime/lifecycle.ts'
@@ -19,7 +20,7 @@ const fastLaneOf = ({ relay, origin }: AgentDeps): FastLane | undefined =>
     feed: relay.feed,
     streams: relay.streams,
     presence: relay.roster,
-    keys: { accepts: (key) => relay.keys.isFresh(key) },
+    keys: { caller: (key) => (relay.keys.isFresh(key) ? bootstrapCaller : undefined) },
     origin,
     revalidates: true,
   })

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { z } from 'zod'
-import { admissionEnv, commonEnv, type Environment, headerText, parseEnv, port } from '#lib/runtime/env.ts'
+import { isNetwork } from '#lib/http/address.ts'
+import { admissionEnv, commonEnv, type Environment, headerText, list, parseEnv, port } from '#lib/runtime/env.ts'
 
 /** The key that every example uses: it protects nothing, so a controller that has only it stays on loopback. */
 export const DEFAULT_API_KEY = 'default-api-key'
@@ -12,6 +13,9 @@ export const controllerEnv = z.object({
   CONTROLLER_PORT: port(6001).describe('Port of the controller'),
   CONTROLLER_HOST: z.string().optional().describe('Address it listens on; where unset, all with a key of its own, else 127.0.0.1'),
   CONTROLLER_DB_PATH: z.string().optional().describe('Database file; where unset, controller.db in DATA_DIR'),
+  TRUSTED_PROXIES: list()
+    .refine((entries) => entries.every(isNetwork), { error: 'must be addresses or networks parted by commas, as 10.0.0.0/8' })
+    .describe('Addresses and networks of proxies whose X-Forwarded-For is believed, parted by commas'),
   API_KEY: headerText().default(DEFAULT_API_KEY).describe('Key of the controller, and what agents send'),
 })
 
@@ -27,6 +31,7 @@ export function loadControllerConfig(environment: Environment = process.env) {
     apiKey: env.API_KEY,
     dbPath: env.CONTROLLER_DB_PATH ?? join(env.DATA_DIR, 'controller.db'),
     allowedHosts: env.ALLOWED_HOSTS,
+    trustedProxies: env.TRUSTED_PROXIES,
     maxConfigBytes: env.MAX_CONFIG_BYTES,
     admission: { max_in_progress: env.MAX_REQUESTS_IN_PROGRESS, max_new_connections_per_second: env.MAX_NEW_CONNECTIONS_PER_SECOND },
     shutdownTimeoutSeconds: env.SHUTDOWN_TIMEOUT_SECONDS,

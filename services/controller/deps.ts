@@ -1,5 +1,6 @@
 import { ConfigFeed } from '#lib/distribution/feed.ts'
 import { ConfigStreams } from '#lib/distribution/streams.ts'
+import { type AddressReader, createAddressReader } from '#lib/http/address.ts'
 import { Admission } from '#lib/http/admission.ts'
 import { createKeyRing, type KeyRing } from '#lib/http/auth.ts'
 import { createOriginCheck, type OriginCheck } from '#lib/http/origin.ts'
@@ -19,6 +20,8 @@ export interface ControllerDeps {
   readonly streams: ConfigStreams
   readonly fleet: Fleet
   readonly keys: KeyRing
+  /** From where requests come. */
+  readonly address: AddressReader
   /** Keeps web pages out while the key is the default one; undefined with a key of its own. */
   readonly origin: OriginCheck | undefined
   /** What it takes at once. */
@@ -55,6 +58,7 @@ export async function openControllerDeps(config: ControllerConfig, overrides: Pa
   const fleet = overrides.fleet ?? (await readFrom(store, () => Fleet.open({ store, feed, clock, logger })))
   const streams = overrides.streams ?? new ConfigStreams({ feed, presence: fleet, logger })
   const keys = overrides.keys ?? createKeyRing([config.apiKey])
+  const address = overrides.address ?? createAddressReader(config.trustedProxies)
   const admission = overrides.admission ?? new Admission(config.admission, { clock, logger })
-  return { config, store, feed, streams, fleet, keys, origin, admission, logger, clock }
+  return { config, store, feed, streams, fleet, keys, address, origin, admission, logger, clock }
 }

@@ -1,7 +1,7 @@
 import type { PublishRequest } from '#lib/contract/config.ts'
 import { ApiError } from '#lib/http/errors.ts'
 import { etagOf, ifMatchPasses } from '#lib/http/etag.ts'
-import { type StoredConfig, VersionConflictError } from '#lib/store/port.ts'
+import { type Actor, type StoredConfig, VersionConflictError } from '#lib/store/port.ts'
 import type { ControllerDeps } from './deps.ts'
 import { storeAnswers } from './store-errors.ts'
 
@@ -20,19 +20,19 @@ function conflict(ifMatch: string, latest: number): ApiError {
  * @param ifMatch the header; absent: whatever is latest
  * @throws ApiError VERSION_CONFLICT, PAYLOAD_TOO_LARGE, STORE_UNAVAILABLE
  */
-export async function publishConfig(deps: ControllerDeps, request: PublishRequest, ifMatch: string | undefined): Promise<StoredConfig> {
+export async function publishConfig(deps: ControllerDeps, request: PublishRequest, ifMatch: string | undefined, actor: Actor): Promise<StoredConfig> {
   const maxBytes = deps.config.maxConfigBytes
   // What was sent may be shorter than what it says: 1e15 is stored with its 16 digits.
   const size = Buffer.byteLength(JSON.stringify(request.data))
   if (size > maxBytes) throw new ApiError('PAYLOAD_TOO_LARGE', `Cannot publish: data is ${size} bytes of JSON, at most ${maxBytes} are allowed`)
   try {
-    const config = await storeAnswers('publish the config', () =>
-      deps.store.publish({ ...request, ...(ifMatch === undefined ? {} : { allowed: (latest: number) => ifMatchPasses(ifMatch, latest) }) }),
+    const { config, head } = await storeAnswers('publish the config', () =>
+      deps.store.publish({ ...request, ...(ifMatch === undefined ? {} : { allowed: (latest: number) => ifMatchPasses(ifMatch, latest) }) }, actor),
     )
     deps.fleet.published(config.version)
     const { watchers } = deps.feed.hub
     deps.feed.announce(config)
-    deps.logger.info('config', 'published', { version: config.version, bytes: size, watchers })
+    deps.logger.info('config', 'published', { version: config.version, bytes: size, watchers, audit_seq: head.seq, audit_hash: head.hash })
     return config
   } catch (error) {
     if (error instanceof VersionConflictError && ifMatch !== undefined) throw conflict(ifMatch, error.latest)

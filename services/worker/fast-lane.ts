@@ -43,7 +43,7 @@ export function createHitLane(deps: WorkerDeps): FastLane {
     if (origin?.(headers, '') !== undefined) return false
     if (keys) {
       const key = presentedKey(headers)
-      if (key === undefined || !keys.accepts(key)) return false
+      if (key === undefined || keys.caller(key) === undefined) return false
     }
     void accept(deps, incoming, outgoing, requestIdFrom(headers.get('x-request-id')))
     return true

@@ -1,7 +1,8 @@
 import { eq, sql } from 'drizzle-orm'
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
 import type { Clock } from '../../runtime/clock.ts'
-import type { NewAgent, StoredAgent } from '../port.ts'
+import type { Actor, AuditHead, NewAgent, StoredAgent } from '../port.ts'
+import type { Auditor } from './audit.ts'
 import { registeredAgents } from './tables.ts'
 
 type AgentRow = typeof registeredAgents.$inferSelect
@@ -15,6 +16,7 @@ export const toAgent = (row: AgentRow): StoredAgent => ({
   port: row.port,
   labels: row.labels,
   ...(row.agentVersion === null ? {} : { agent_version: row.agentVersion }),
+  owner: row.owner,
   registered_at: row.registeredAt,
   updated_at: row.updatedAt,
 })
@@ -35,6 +37,7 @@ export function registrar(db: BetterSQLite3Database, clock: Pick<Clock, 'now'>) 
     labels: sql.placeholder('labels'),
     agentVersion: sql.placeholder('agentVersion'),
     updatedAt: sql.placeholder('updatedAt'),
+    owner: sql.placeholder('owner'),
   }
   const save = db
     .insert(registeredAgents)
@@ -49,11 +52,13 @@ export function registrar(db: BetterSQLite3Database, clock: Pick<Clock, 'now'>) 
         labels: sql`excluded.labels`,
         agentVersion: sql`excluded.agent_version`,
         updatedAt: sql`excluded.updated_at`,
+        owner: sql`excluded.owner`,
       },
     })
     .prepare()
   return (agent: NewAgent): StoredAgent => {
     const at = new Date(clock.now()).toISOString()
+    const known = find.get({ agentId: agent.agent_id })
     const values = {
       instanceId: agent.instance_id ?? null,
       hostname: agent.hostname,
@@ -61,8 +66,8 @@ export function registrar(db: BetterSQLite3Database, clock: Pick<Clock, 'now'>) 
       port: agent.port,
       labels: { ...agent.labels },
       agentVersion: agent.agent_version ?? null,
+      owner: agent.owner === undefined ? (known?.owner ?? null) : agent.owner,
     }
-    const known = find.get({ agentId: agent.agent_id })
     if (known) {
       const { agentId: _id, registeredAt: _registered, updatedAt: _updated, ...before } = known
       if (JSON.stringify(before) === JSON.stringify(values)) return toAgent(known)
@@ -73,8 +78,10 @@ export function registrar(db: BetterSQLite3Database, clock: Pick<Clock, 'now'>) 
   }
 }
 
-/** Deletes an agent; its state goes with it, by the foreign key. Says whether it was there. */
-export const remover =
-  (db: BetterSQLite3Database) =>
-  (agentId: string): boolean =>
-    db.delete(registeredAgents).where(eq(registeredAgents.agentId, agentId)).run().changes > 0
+/** Deletes an agent; its state goes with it, by the foreign key. Gives the audit's head; undefined where it was not there. */
+export function remover(db: BetterSQLite3Database, audit: Auditor) {
+  return ({ agentId, actor }: { readonly agentId: string; readonly actor: Actor }): AuditHead | undefined => {
+    const [gone] = db.delete(registeredAgents).where(eq(registeredAgents.agentId, agentId)).returning({ hostname: registeredAgents.hostname }).all()
+    return gone && audit({ action: 'agent_deleted', actor, subject: `${agentId} (${gone.hostname})` })
+  }
+}

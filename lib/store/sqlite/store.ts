@@ -5,9 +5,13 @@ import { GroupCommit } from '../../sqlite/group-commit.ts'
 import { isSqliteError } from '../../sqlite/open.ts'
 import { type Store, StoreUnavailableError } from '../port.ts'
 import { registrar, remover, toAgent } from './agents.ts'
+import { auditor, auditReader } from './audit.ts'
 import { publisher, toConfig } from './configs.ts'
 import { cannotOpen, openMigrated, takeLock } from './database.ts'
 import { refuseForeignFile } from './files.ts'
+import { historyReader } from './history.ts'
+import { keyChanger, keyReader, keyUseSaver } from './keys.ts'
+import { schemaReader, schemaSetter } from './schemas.ts'
 import { stateSaver, toState } from './states.ts'
 import { agentStates, configVersions, registeredAgents, writeProbe } from './tables.ts'
 
@@ -36,13 +40,18 @@ export function openSqliteStore(options: { readonly path: string; readonly migra
   try {
     const sqlite = openMigrated(options)
     const db = drizzle({ client: sqlite })
-    const publishes = new GroupCommit(sqlite, publisher(db, options.clock))
+    const audit = auditor(db, options.clock)
+    const publishes = new GroupCommit(sqlite, publisher(db, options.clock, audit))
     const registrations = new GroupCommit(sqlite, registrar(db, options.clock))
-    const deletions = new GroupCommit(sqlite, remover(db))
+    const deletions = new GroupCommit(sqlite, remover(db, audit))
+    const keyChanges = new GroupCommit(sqlite, keyChanger(db, options.clock, audit))
+    const keyUses = new GroupCommit(sqlite, keyUseSaver(db), { maxBatch: 1 })
+    const schemaChanges = new GroupCommit(sqlite, schemaSetter(db, options.clock, audit))
+    const [readHistory, readAudit, readSchema, readKeys] = [historyReader(db), auditReader(db), schemaReader(db), keyReader(db)]
     // A batch of states is large enough to be a transaction of its own.
     const states = new GroupCommit(sqlite, stateSaver(db), { maxBatch: 1 })
     return {
-      publish: (config) => guarded(() => publishes.submit(config)),
+      publish: (config, actor) => guarded(() => publishes.submit({ config, actor })),
       latest: () =>
         guarded(() => {
           const row = db.select().from(configVersions).orderBy(desc(configVersions.version)).limit(1).get()
@@ -60,7 +69,23 @@ export function openSqliteStore(options: { readonly path: string; readonly migra
           return rows.map((row) => ({ agent: toAgent(row.registered_agents), state: row.agent_states ? toState(row.agent_states) : undefined }))
         }),
       saveAgentStates: (batch) => guarded(() => states.submit(batch)),
-      deleteAgent: (agentId) => guarded(() => deletions.submit(agentId)),
+      deleteAgent: (agentId, actor) => guarded(() => deletions.submit({ agentId, actor })),
+      history: (page) => guarded(() => readHistory(page)),
+      audit: (page) => guarded(() => readAudit(page)),
+      schema: () => guarded(readSchema),
+      setSchema: (schema, follows, actor, comment) => guarded(() => schemaChanges.submit({ schema, follows, actor, comment })),
+      keys: () => guarded(readKeys),
+      addKey: async (key, actor) => {
+        const head = await guarded(() => keyChanges.submit({ kind: 'add', key, actor }))
+        if (head === undefined) throw new Error('a key that was added has no entry in the audit')
+        return head
+      },
+      revokeKey: (id, actor) => guarded(() => keyChanges.submit({ kind: 'revoke', id, actor })),
+      saveKeyUses: (uses) => guarded(() => keyUses.submit(uses)),
+      backup: (path) =>
+        guarded(async () => {
+          await sqlite.backup(path)
+        }),
       checkWritable: () =>
         guarded(() => {
           const at = new Date(options.clock.now()).toISOString()

@@ -1,4 +1,6 @@
-import { integer, sqliteTable, text } from 'drizzle-orm/sqlite-core'
+import { index, integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
+import { auditActions } from '../../contract/audit.ts'
+import { roles } from '../../contract/keys.ts'
 
 /** Every config ever published. The version is the primary key: two rows of one version cannot exist. */
 export const configVersions = sqliteTable('config_versions', {
@@ -9,6 +11,69 @@ export const configVersions = sqliteTable('config_versions', {
   comment: text('comment'),
   author: text('author'),
   createdAt: text('created_at').notNull(),
+  /** The name of the key; null for what is older than keys. */
+  publishedBy: text('published_by'),
+  rollbackOf: integer('rollback_of'),
+  /** Of the request that published it: agents and workers carry them on. */
+  requestId: text('request_id'),
+  traceparent: text('traceparent'),
+})
+
+/**
+ * Every change that an operator made, in the order of the changes, each with the hash of the one before. Triggers
+ * refuse that one is altered or deleted. AUTOINCREMENT: SQLite remembers how many there were, whatever is cut off.
+ */
+export const auditEntries = sqliteTable('audit_entries', {
+  seq: integer('seq').primaryKey({ autoIncrement: true }),
+  at: text('at').notNull(),
+  action: text('action', { enum: auditActions }).notNull(),
+  keyId: text('key_id').notNull(),
+  actor: text('actor').notNull(),
+  address: text('address').notNull(),
+  requestId: text('request_id').notNull(),
+  subject: text('subject'),
+  versionBefore: integer('version_before'),
+  versionAfter: integer('version_after'),
+  comment: text('comment'),
+  prevHash: text('prev_hash').notNull(),
+  hash: text('hash').notNull(),
+})
+
+/** Idempotency-Keys of publishes, for a day; those of one API key are no other's. */
+export const publishKeys = sqliteTable(
+  'publish_keys',
+  {
+    keyId: text('key_id').notNull(),
+    idempotencyKey: text('idempotency_key').notNull(),
+    fingerprint: text('fingerprint').notNull(),
+    version: integer('version').notNull(),
+    /** Wall time, ms since the epoch. */
+    at: integer('at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.keyId, table.idempotencyKey] }), index('publish_keys_at').on(table.at)],
+)
+
+/** The config schema in force: one row, whose revision counts its changes. */
+export const configSchemas = sqliteTable('config_schemas', {
+  one: integer('one').primaryKey(),
+  revision: integer('revision').notNull(),
+  /** Null: none is in force. */
+  schema: text('schema', { mode: 'json' }).$type<Record<string, unknown>>(),
+  setAt: text('set_at').notNull(),
+  setBy: text('set_by').notNull(),
+})
+
+/** API keys: their digests, never themselves. */
+export const apiKeys = sqliteTable('api_keys', {
+  id: text('id').primaryKey(),
+  name: text('name').notNull(),
+  role: text('role', { enum: roles }).notNull(),
+  prefix: text('prefix').notNull(),
+  digest: text('digest').notNull().unique(),
+  createdAt: text('created_at').notNull(),
+  expiresAt: text('expires_at'),
+  lastUsedAt: text('last_used_at'),
+  revokedAt: text('revoked_at'),
 })
 
 /** Agents that registered, by the id that registering again gives too. */
@@ -22,6 +87,8 @@ export const registeredAgents = sqliteTable('registered_agents', {
   agentVersion: text('agent_version'),
   registeredAt: text('registered_at').notNull(),
   updatedAt: text('updated_at').notNull(),
+  /** The name of the keys that it belongs to; null: nobody's. */
+  owner: text('owner'),
 })
 
 /**

@@ -6,6 +6,7 @@ import type { Roll } from '#lib/distribution/followers.ts'
 import { parentOf, refuseLoop, relayPathOf } from '#lib/distribution/relay-path.ts'
 import { ConfigStreams } from '#lib/distribution/streams.ts'
 import type { AskingKeyRing, HeaderReader } from '#lib/http/auth.ts'
+import { bootstrapCaller, type Caller } from '#lib/http/caller.ts'
 import { ApiError } from '#lib/http/errors.ts'
 import { PeerError } from '#lib/http/peer.ts'
 import type { Logger } from '#lib/observe/logger.ts'
@@ -114,15 +115,15 @@ export class Relay implements Roll, AskingKeyRing {
   }
 
   /**
-   * Whether a key is accepted, asking the controller where need be. The question goes round in a loop too, and before any
+   * Whose a key is, asking the controller where need be. The question goes round in a loop too, and before any
    * registration: so it is refused by its path as well.
    * @throws ApiError RELAY_LOOP, UPSTREAM_UNAVAILABLE, OVERLOADED
    */
-  accepts(key: string, headers: HeaderReader): Promise<boolean> {
+  async caller(key: string, headers: HeaderReader): Promise<Caller | undefined> {
     const { ownId } = this.#options
     const path = relayPathOf(headers.get('x-relay-path') ?? undefined)
     refuseLoop(path, ownId)
-    return this.keys.accepts(key, [...path, ownId])
+    return (await this.keys.accepts(key, [...path, ownId])) ? bootstrapCaller : undefined
   }
 
   /** Brings the feed up to date with the controller's own word. */

@@ -7,7 +7,7 @@ import type { Presence, Roll, Sign } from '#lib/distribution/followers.ts'
 import { parentOf } from '#lib/distribution/relay-path.ts'
 import type { Logger } from '#lib/observe/logger.ts'
 import type { Clock } from '#lib/runtime/clock.ts'
-import type { Store } from '#lib/store/port.ts'
+import type { Actor, Store } from '#lib/store/port.ts'
 import { storeAnswers } from '../store-errors.ts'
 import { Convergence } from './convergence.ts'
 import { Enrolment } from './enrolment.ts'
@@ -129,15 +129,19 @@ export class Fleet implements Presence, Roll {
    * @returns false where it is not known
    * @throws ApiError STORE_UNAVAILABLE
    */
-  async remove(agentId: string): Promise<boolean> {
+  async remove(agentId: string, actor: Actor): Promise<boolean> {
     if (this.#roster.get(agentId) === undefined) return false
-    await storeAnswers('delete the agent', () => this.#store.deleteAgent(agentId))
+    const head = await storeAnswers('delete the agent', () => this.#store.deleteAgent(agentId, actor))
     const record = this.#roster.get(agentId)
     if (record === undefined) return true
     this.#roster.remove(record)
     this.#sessions.forget(agentId, this.#clock.monotonic())
     this.#presence.dismissed(record)
-    this.#logger.info('http', 'deleted an agent', { agent_id: agentId, hostname: record.registration.hostname })
+    this.#logger.info('http', 'deleted an agent', {
+      agent_id: agentId,
+      hostname: record.registration.hostname,
+      ...(head ? { audit_seq: head.seq, audit_hash: head.hash } : {}),
+    })
     return true
   }
 

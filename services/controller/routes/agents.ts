@@ -4,6 +4,7 @@ import { agentNotFound, agentParam } from '#lib/distribution/routes/reports.ts'
 import { answer, errorAnswer, keyErrors } from '#lib/http/answers.ts'
 import { createRouter } from '#lib/http/app.ts'
 import { ok } from '#lib/http/reply.ts'
+import { actorOf } from '../actor.ts'
 import type { ControllerDeps } from '../deps.ts'
 
 const list = createRoute({
@@ -53,7 +54,7 @@ const remove = createRoute({
 })
 
 /** The inventory: reading it, and forgetting an agent. */
-export function agentRoutes({ fleet }: Pick<ControllerDeps, 'fleet'>) {
+export function agentRoutes({ fleet, address }: Pick<ControllerDeps, 'fleet' | 'address'>) {
   return createRouter()
     .openapi(list, async (c) => ok(c, await fleet.page(c.req.valid('query')), 200))
     .openapi(one, async (c) => {
@@ -64,7 +65,7 @@ export function agentRoutes({ fleet }: Pick<ControllerDeps, 'fleet'>) {
     })
     .openapi(remove, async (c) => {
       const { id } = c.req.valid('param')
-      if (!(await fleet.remove(id))) throw agentNotFound(id)
+      if (!(await fleet.remove(id, actorOf(c, address)))) throw agentNotFound(id)
       return ok(c, { agent_id: id, deleted: true as const }, 200)
     })
 }

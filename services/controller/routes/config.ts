@@ -7,6 +7,7 @@ import { createRouter } from '#lib/http/app.ts'
 import { strictJsonBody } from '#lib/http/body.ts'
 import { etagOf } from '#lib/http/etag.ts'
 import { ok } from '#lib/http/reply.ts'
+import { actorOf } from '../actor.ts'
 import type { ControllerDeps } from '../deps.ts'
 import { publishConfig } from '../publish.ts'
 import { storeAnswers } from '../store-errors.ts'
@@ -38,7 +39,7 @@ export function configRoutes(deps: ControllerDeps) {
 
   return createRouter()
     .openapi(publish, async (c) => {
-      const config = await publishConfig(deps, c.req.valid('json'), c.req.valid('header')['if-match'])
+      const config = await publishConfig(deps, c.req.valid('json'), c.req.valid('header')['if-match'], actorOf(c, deps.address))
       return ok(c, config, 201, { ETag: etagOf(config.version) })
     })
     .route('/', versionRoutes({ version: (version) => storeAnswers('read the config', () => deps.store.byVersion(version)) }))

@@ -8,6 +8,7 @@ import { systemClock } from '#lib/runtime/clock.ts'
 import { migrationsFolder } from '#lib/runtime/paths.ts'
 import type { AgentState } from '#lib/store/port.ts'
 import { openSqliteStore } from '#lib/store/sqlite/store.ts'
+import { someone } from '#test/_support/actor.ts'
 import { TempFolder } from '#test/_support/temp.ts'
 
 const open = (path: string) => openSqliteStore({ path, migrations: migrationsFolder(), clock: systemClock })
@@ -63,9 +64,9 @@ describe('the states of agents in the SQLite store', () => {
     await store.registerAgent(agent('a'))
     await store.saveAgentStates([full('a')])
     // Saved and deleted in the same turn: whichever is first, nothing of it is left.
-    const outcomes = await Promise.all([store.saveAgentStates([full('a')]), store.deleteAgent('a'), store.saveAgentStates([full('a')])])
-    expect(outcomes[1]).toBe(true)
-    expect([await store.deleteAgent('a'), await store.agents()]).toEqual([false, []])
+    const outcomes = await Promise.all([store.saveAgentStates([full('a')]), store.deleteAgent('a', someone), store.saveAgentStates([full('a')])])
+    expect(outcomes[1]).toMatchObject({ seq: 1 })
+    expect([await store.deleteAgent('a', someone), await store.agents()]).toEqual([undefined, []])
     await store.registerAgent(agent('a'))
     expect((await store.agents()).map(({ state }) => state)).toEqual([undefined])
   })
@@ -86,7 +87,7 @@ describe('the states of agents in the SQLite store', () => {
     before.exec("INSERT INTO config_versions (version, id, data, poll_interval_seconds, created_at) VALUES (1, 'x', '{}', 30, 't')")
     before.close()
     await using after = open(folder.file('c.db'))
-    const kept = { agent_id: 'a', hostname: 'h', ip_address: 'i', port: 1, labels: {}, registered_at: 't', updated_at: 't' }
+    const kept = { agent_id: 'a', hostname: 'h', ip_address: 'i', port: 1, labels: {}, owner: null, registered_at: 't', updated_at: 't' }
     expect(await after.agents()).toEqual([{ agent: kept, state: undefined }])
     expect(await after.latest()).toMatchObject({ version: 1, id: 'x' })
     await after.saveAgentStates([full('a')])

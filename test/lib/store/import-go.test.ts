@@ -6,6 +6,7 @@ import { StartError } from '#lib/runtime/env.ts'
 import { migrationsFolder } from '#lib/runtime/paths.ts'
 import { importGoDatabase } from '#lib/store/sqlite/import-go.ts'
 import { openSqliteStore } from '#lib/store/sqlite/store.ts'
+import { someone } from '#test/_support/actor.ts'
 import { TempFolder } from '#test/_support/temp.ts'
 
 type GoRow = readonly [id: string, version: number, data: string, interval: number | null, createdAt: string]
@@ -46,7 +47,7 @@ describe('importGoDatabase', () => {
     expect(await store.byVersion(2)).toMatchObject({ poll_interval_seconds: 30, created_at: '2026-01-02T01:04:05.000Z' })
     const registered = { agent_id: 'agent-id', hostname: 'web-01', port: 8081, registered_at: '2026-01-02T03:04:05.000Z' }
     expect((await store.agents()).map(({ agent }) => agent)).toContainEqual(expect.objectContaining(registered))
-    expect(await store.publish({ data: {}, poll_interval_seconds: 30 })).toMatchObject({ version: 4 })
+    expect(await store.publish({ data: {}, poll_interval_seconds: 30 }, someone)).toMatchObject({ config: { version: 4 } })
   })
 
   it.each<[string, readonly GoRow[], RegExp]>([

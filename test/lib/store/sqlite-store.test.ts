@@ -5,8 +5,9 @@ import { systemClock } from '#lib/runtime/clock.ts'
 import { StartError } from '#lib/runtime/env.ts'
 import { migrationsFolder } from '#lib/runtime/paths.ts'
 import { FileLockedError } from '#lib/sqlite/lock.ts'
-import { VersionConflictError } from '#lib/store/port.ts'
+import { type NewConfig, type Store, VersionConflictError } from '#lib/store/port.ts'
 import { openSqliteStore } from '#lib/store/sqlite/store.ts'
+import { someone } from '#test/_support/actor.ts'
 import { TempFolder } from '#test/_support/temp.ts'
 
 const open = (path: string) => openSqliteStore({ path, migrations: migrationsFolder(), clock: systemClock })
@@ -38,11 +39,13 @@ const goTables = `
   CREATE TABLE agents(id TEXT PRIMARY KEY, hostname TEXT, ip_address TEXT, port INTEGER, status TEXT, created_at DATETIME, updated_at DATETIME);
   INSERT INTO configs VALUES ('a', 1, '{"url":"http://a/"}', 30, '2026-01-01');`
 
+const publish = async (store: Store, one: NewConfig) => (await store.publish(one, someone)).config
+
 describe('the SQLite store', () => {
   it('numbers versions from 1 without gaps, whoever publishes at once', async () => {
     using folder = new TempFolder()
     await using store = open(folder.file('c.db'))
-    const published = await Promise.all(Array.from({ length: 100 }, (_, i) => store.publish({ ...config, data: { i } })))
+    const published = await Promise.all(Array.from({ length: 100 }, (_, i) => publish(store, { ...config, data: { i } })))
     expect(published.map(({ version }) => version).sort((a, b) => a - b)).toEqual(Array.from({ length: 100 }, (_, i) => i + 1))
     expect(new Set(published.map(({ id }) => id)).size).toBe(100)
     for (const one of published) expect(await store.byVersion(one.version)).toEqual(one)
@@ -53,9 +56,9 @@ describe('the SQLite store', () => {
     using folder = new TempFolder()
     await using store = open(folder.file('c.db'))
     const outcomes = await Promise.allSettled([
-      store.publish(config),
-      store.publish({ ...config, allowed: (latest) => latest === 7 }),
-      store.publish({ ...config, allowed: (latest) => latest === 1 }),
+      publish(store, config),
+      publish(store, { ...config, allowed: (latest) => latest === 7 }),
+      publish(store, { ...config, allowed: (latest) => latest === 1 }),
     ])
     expect(outcomes[1]).toMatchObject({ status: 'rejected', reason: expect.any(VersionConflictError) })
     expect(outcomes[1]).toMatchObject({ reason: { latest: 1 } })
@@ -66,12 +69,12 @@ describe('the SQLite store', () => {
     using folder = new TempFolder()
     const data = { '': 0, 'ä\0\u2028': [null, true, 1e-7, 1e21, -0.5, '\0', '😀'], nested: { constructor: { toString: 'x' } }, '10': 1, '9': 2 }
     const first = open(folder.file('c.db'))
-    const published = await first.publish({ ...config, data, comment: 'why', author: 'who' })
+    const published = await publish(first, { ...config, data, comment: 'why', author: 'who' })
     await first[Symbol.asyncDispose]()
     await using second = open(folder.file('c.db'))
     expect(await second.latest()).toEqual(published)
     expect(published.data).toEqual(data)
-    expect((await second.publish(config)).version).toBe(2)
+    expect((await publish(second, config)).version).toBe(2)
   })
 
   it('keeps one row an agent, and writes nothing where nothing changed', async () => {

@@ -5,6 +5,7 @@ import { ConfigFeed } from '#lib/distribution/feed.ts'
 import { silentLogger } from '#lib/observe/logger.ts'
 import { createControllerClient } from '#services/controller/client.ts'
 import { Fleet } from '#services/controller/fleet/fleet.ts'
+import { someone } from '#test/_support/actor.ts'
 import { dataOf, errorOf, TEST_KEY, TestController } from '#test/_support/controller.ts'
 import { readEvents } from '#test/_support/events.ts'
 import { agentOf, forgetfulStore, idsOf, item, poll, register, report, withHeldClock } from './fleet-calls.ts'
@@ -129,7 +130,7 @@ describe('GET /agents', () => {
             if (joins) await join(gaps.length + rest.length, gap)
             if (leaves) {
               const [gone] = alive.splice(which % alive.length, 1)
-              if (gone !== undefined) await fleet.remove(gone)
+              if (gone !== undefined) await fleet.remove(gone, someone)
               throughout.delete(gone ?? '')
             }
           } while (cursor !== undefined)
@@ -190,7 +191,7 @@ describe('GET /agents', () => {
     // Those that go meanwhile move nobody out of sight.
     const shown = fleet.page({ limit: 1000 })
     const first = (await fleet.page({ limit: 10 })).agents
-    for (const { agent_id } of first) await fleet.remove(agent_id)
+    for (const { agent_id } of first) await fleet.remove(agent_id, someone)
     const ids = (await shown).agents.map(({ agent_id }) => agent_id)
     const rest = (await fleet.page({ limit: 990 })).agents.map(({ agent_id }) => agent_id)
     expect(ids).toEqual([...first.map(({ agent_id }) => agent_id), ...rest])

@@ -91,11 +91,20 @@ export function forgetfulStore(clock: HeldClock): Store {
     byVersion: nothing,
     registerAgent: async (agent) => {
       const at = new Date(clock.now()).toISOString()
-      return { ...agent, labels: agent.labels ?? {}, registered_at: at, updated_at: at }
+      return { ...agent, labels: agent.labels ?? {}, owner: agent.owner ?? null, registered_at: at, updated_at: at }
     },
     agents: async () => [],
     saveAgentStates: nothing,
-    deleteAgent: async () => true,
+    deleteAgent: async () => ({ seq: 1, hash: '' }),
+    history: async () => [],
+    schema: async () => ({ revision: 0, stored: undefined }),
+    setSchema: () => Promise.reject(new Error('this store takes no schema')),
+    audit: async () => ({ entries: [], head: { seq: 0, hash: '' }, written: 0 }),
+    keys: async () => [],
+    addKey: () => Promise.reject(new Error('this store takes no key')),
+    revokeKey: nothing,
+    saveKeyUses: nothing,
+    backup: () => Promise.reject(new Error('this store keeps nothing')),
     checkWritable: nothing,
     [Symbol.asyncDispose]: nothing,
   }

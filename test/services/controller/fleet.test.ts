@@ -6,6 +6,7 @@ import { migrationsFolder } from '#lib/runtime/paths.ts'
 import { type Store, StoreUnavailableError } from '#lib/store/port.ts'
 import { openSqliteStore } from '#lib/store/sqlite/store.ts'
 import { Fleet } from '#services/controller/fleet/fleet.ts'
+import { someone } from '#test/_support/actor.ts'
 import { dataOf, requestInit, TEST_KEY, type TestRequest } from '#test/_support/controller.ts'
 import { controllerProcess } from '#test/_support/process.ts'
 import { TempFolder } from '#test/_support/temp.ts'
@@ -139,7 +140,7 @@ describe('what is known of an agent that was deleted', () => {
     const fleet = await disk.open()
     await fleet.register('a', registration('a'), [])
     await fleet.report('a', applied)
-    await fleet.remove('a')
+    await fleet.remove('a', someone)
     await fleet.register('a', registration('a'), [])
     await vi.advanceTimersByTimeAsync(1000)
     for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve))

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { DEFAULT_API_KEY } from '#services/controller/config.ts'
+import { someone } from '#test/_support/actor.ts'
 import { checkError, TestController } from '#test/_support/controller.ts'
 import { rawRequest, requestBytes } from '#test/_support/raw-http.ts'
 
@@ -31,7 +32,9 @@ describe('a controller with the default key', () => {
     expect(await asPage(controller, headers)).toEqual([403, 403, 403])
     expect(controller.deps.feed.current).toBeUndefined()
     // The same where there is a config to read: the short way to it is guarded too.
-    await controller.deps.store.publish({ data: { url: 'http://a/' }, poll_interval_seconds: 30 }).then((config) => controller.deps.feed.announce(config))
+    await controller.deps.store
+      .publish({ data: { url: 'http://a/' }, poll_interval_seconds: 30 }, someone)
+      .then(({ config }) => controller.deps.feed.announce(config))
     expect(await asPage(controller, headers)).toEqual([403, 403, 403])
   })
 

@@ -29,6 +29,7 @@ describe('POST /config', () => {
       data: { url: 'http://a/' },
       poll_interval_seconds: 30,
       created_at: expect.stringMatching(/Z$/),
+      request_id: answer.headers.get('X-Request-Id'),
     })
     expect(await dataOf(await controller.request('/config/1'), 200, ConfigSchema)).toEqual(config)
   })

@@ -27,12 +27,21 @@ const awayStore: Store = (() => {
     registerAgent: away,
     agents: async () => [
       {
-        agent: { agent_id: 'known', ...agent, labels: {}, registered_at: '2026-01-02T03:04:05.000Z', updated_at: '2026-01-02T03:04:05.000Z' },
+        agent: { agent_id: 'known', ...agent, labels: {}, owner: null, registered_at: '2026-01-02T03:04:05.000Z', updated_at: '2026-01-02T03:04:05.000Z' },
         state: undefined,
       },
     ],
     saveAgentStates: away,
     deleteAgent: away,
+    history: away,
+    schema: away,
+    setSchema: away,
+    audit: away,
+    keys: async () => [],
+    addKey: away,
+    revokeKey: away,
+    saveKeyUses: away,
+    backup: away,
     checkWritable: away,
     [Symbol.asyncDispose]: async () => {},
   }
