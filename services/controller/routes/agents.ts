@@ -3,6 +3,7 @@ import { AgentDeletedSchema, AgentSchema, AgentsPageSchema, AgentsQuerySchema } 
 import { agentNotFound, agentParam } from '#lib/distribution/routes/reports.ts'
 import { answer, errorAnswer, keyErrors } from '#lib/http/answers.ts'
 import { createRouter } from '#lib/http/app.ts'
+import { requires } from '#lib/http/caller.ts'
 import { ok } from '#lib/http/reply.ts'
 import { actorOf } from '../actor.ts'
 import type { ControllerDeps } from '../deps.ts'
@@ -11,6 +12,7 @@ const list = createRoute({
   method: 'get',
   path: '/agents',
   tags: ['agents'],
+  middleware: [requires('fleet', 'see the agents')],
   summary: 'The inventory, a page at a time',
   description: 'In the order of registration. An agent that is there throughout comes exactly once, whoever comes and goes between the pages.',
   request: { query: AgentsQuerySchema },
@@ -27,6 +29,7 @@ const one = createRoute({
   path: '/agents/{id}',
   tags: ['agents'],
   summary: 'One agent',
+  middleware: [requires('fleet', 'see the agents')],
   request: { params: agentParam },
   responses: {
     200: answer(200, 'The agent as it was last heard of.', AgentSchema),
@@ -42,6 +45,7 @@ const remove = createRoute({
   path: '/agents/{id}',
   tags: ['agents'],
   summary: 'Forget an agent',
+  middleware: [requires('admin', 'delete an agent')],
   description: 'For hosts that are gone. One that is still there registers again by itself.',
   request: { params: agentParam },
   responses: {
