@@ -219,10 +219,11 @@ export interface Store extends AsyncDisposable {
    */
   deleteAgent(agentId: string, actor: Actor): Promise<AuditHead | undefined>
   /**
-   * Writes a copy of all of it to a file while everything goes on (SQLite's online backup).
-   * @param path of a file that is not there yet
+   * Writes a copy of all of it, as it is when this is called, to a file while everything goes on (SQLite's online backup).
+   * @param path of a file that is empty, or not there yet
+   * @param signal ends it; what was written stays
    */
-  backup(path: string): Promise<void>
+  backup(path: string, signal: AbortSignal): Promise<void>
   /** Resolves where a write goes through at this moment. */
   checkWritable(): Promise<void>
 }
