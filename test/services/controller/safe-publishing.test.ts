@@ -238,6 +238,13 @@ describe('the history', () => {
     expect(await history(controller, '?limit=1000')).toHaveLength(20)
   })
 
+  it('gives a config that is larger than a page a page of its own', async () => {
+    await using controller = await TestController.open({ env: { MAX_CONFIG_BYTES: '10000000' } })
+    for (let n = 1; n <= 2; n++) await controller.publish({ filling: 'x'.repeat(9_000_000) })
+    const page = await dataOf(await controller.request('/configs?data=true'), 200, HistoryPageSchema)
+    expect([page.configs.map(({ version }) => version), page.next_before]).toEqual([[2], 2])
+  })
+
   it('counts bytes and not characters', async () => {
     await using controller = await TestController.open()
     await controller.publish({ n: 'ä€😀' })
