@@ -11,7 +11,9 @@ const flag = (description: string) =>
     .meta({ type: 'boolean', description, example: 'true' })
 
 /** The query of `GET /configs`. */
-export const HistoryQuerySchema = beforeQuery('versions').extend({ data: flag('With the data of each version.') })
+export const HistoryQuerySchema = beforeQuery('versions').extend({
+  data: flag('With the data of each version; a page then ends where it would be larger than 8 MiB.'),
+})
 
 /** One version of the history. */
 export const HistoryEntrySchema = z.object({

@@ -1,23 +1,10 @@
 import type { PatchOperation } from '../contract/history.ts'
+import { isObject, JsonEquality, JsonSizes } from './compare.ts'
 
 /** One step of a path: a key of an object, or an index of an array. */
-type Step = string | number
+export type Step = string | number
 
-/** A JSON Pointer (RFC 6901, section 3). */
-const pointer = (path: readonly Step[]): string => path.map((step) => `/${String(step).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
-
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === 'object' && value !== null && !Array.isArray(value)
-
-/** Whether two JSON values are the same; the order of keys says nothing. */
-export function isSameJson(a: unknown, b: unknown): boolean {
-  if (Object.is(a, b)) return true
-  if (Array.isArray(a)) return Array.isArray(b) && a.length === b.length && a.every((item, i) => isSameJson(item, b[i]))
-  if (!isObject(a) || !isObject(b)) return false
-  const keys = Object.keys(a)
-  return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && isSameJson(a[key], b[key]))
-}
-
-/** What is known of an operation beside the patch: the value that was there, for people to read. */
+/** One operation of a difference, with what was there: for people to read. */
 export interface Change {
   readonly path: readonly Step[]
   readonly operation: PatchOperation
@@ -25,50 +12,104 @@ export interface Change {
   readonly before: unknown
 }
 
-class Comparison {
-  readonly changes: Change[] = []
+/**
+ * A place in a document. The places of a container's parts share it, so that none costs more than its own step until it is
+ * known which are told of.
+ */
+interface Place {
+  readonly parent: Place | undefined
+  readonly step: Step
+  /** Of its JSON Pointer. */
+  readonly length: number
+}
 
-  value(path: readonly Step[], from: unknown, to: unknown): void {
-    if (Array.isArray(from) && Array.isArray(to)) this.#array(path, from, to)
-    else if (isObject(from) && isObject(to)) this.#object(path, from, to)
-    else if (!Object.is(from, to)) this.#add(path, { op: 'replace', path: pointer(path), value: to }, from)
+interface Found {
+  readonly op: PatchOperation['op']
+  readonly place: Place | undefined
+  readonly before: unknown
+  readonly after: unknown
+}
+
+/** What an operation takes beside its path and its value, in characters: `{"op":"replace","path":"","value":},`. */
+const OPERATION_SIZE = 36
+/** Up to this size a container's operations are told one by one, whatever replacing it would take. */
+const ALWAYS_SINGLE = 64 * 1024
+
+/** A step of a JSON Pointer (RFC 6901, section 3). */
+const escaped = (step: Step): string => (typeof step === 'number' ? String(step) : step.replaceAll('~', '~0').replaceAll('/', '~1'))
+
+const below = (parent: Place | undefined, step: Step): Place => ({ parent, step, length: (parent?.length ?? 0) + String(step).length + 1 })
+
+function pathOf(place: Place | undefined): readonly Step[] {
+  const path: Step[] = []
+  for (let at = place; at; at = at.parent) path.push(at.step)
+  return path.reverse()
+}
+
+function toChange({ op, place, before, after }: Found): Change {
+  const path = pathOf(place)
+  const pointer = path.map((step) => `/${escaped(step)}`).join('')
+  return { path, before, operation: op === 'remove' ? { op, path: pointer } : { op, path: pointer, value: after } }
+}
+
+class Comparison {
+  readonly #equality = new JsonEquality()
+  readonly #sizes = new JsonSizes()
+  readonly #found: Found[] = []
+  /** Of the operations found so far, in characters. */
+  #size = 0
+
+  get changes(): readonly Change[] {
+    return this.#found.map(toChange)
   }
 
-  #object(path: readonly Step[], from: Readonly<Record<string, unknown>>, to: Readonly<Record<string, unknown>>): void {
+  value(place: Place | undefined, from: unknown, to: unknown): void {
+    const [count, size] = [this.#found.length, this.#size]
+    if (Array.isArray(from) && Array.isArray(to)) this.#array(place, from, to)
+    else if (isObject(from) && isObject(to)) this.#object(place, from, to)
+    else if (!Object.is(from, to)) this.#add('replace', place, from, to)
+    this.#replaceWhereShorter(place, from, to, { count, size })
+  }
+
+  /** Takes the operations back that were found in a container since, where replacing it whole says the same in less. */
+  #replaceWhereShorter(place: Place | undefined, from: unknown, to: unknown, since: { readonly count: number; readonly size: number }): void {
+    const size = this.#size - since.size
+    if (place === undefined || size <= ALWAYS_SINGLE || size <= 2 * this.#sizeOf('replace', place, to)) return
+    this.#found.length = since.count
+    this.#size = since.size
+    this.#add('replace', place, from, to)
+  }
+
+  #object(place: Place | undefined, from: Readonly<Record<string, unknown>>, to: Readonly<Record<string, unknown>>): void {
     for (const key of Object.keys(from)) {
-      const at = [...path, key]
-      if (Object.hasOwn(to, key)) this.value(at, from[key], to[key])
-      else this.#add(at, { op: 'remove', path: pointer(at) }, from[key])
+      if (Object.hasOwn(to, key)) this.value(below(place, key), from[key], to[key])
+      else this.#add('remove', below(place, key), from[key], undefined)
     }
-    for (const key of Object.keys(to)) {
-      const at = [...path, key]
-      if (!Object.hasOwn(from, key)) this.#add(at, { op: 'add', path: pointer(at), value: to[key] }, undefined)
-    }
+    for (const key of Object.keys(to)) if (!Object.hasOwn(from, key)) this.#add('add', below(place, key), undefined, to[key])
   }
 
   /** What both begin and end with stays; of the rest, item against item, then what is more or less. */
-  #array(path: readonly Step[], from: readonly unknown[], to: readonly unknown[]): void {
+  #array(place: Place | undefined, from: readonly unknown[], to: readonly unknown[]): void {
     const shorter = Math.min(from.length, to.length)
     let start = 0
-    while (start < shorter && isSameJson(from[start], to[start])) start++
+    while (start < shorter && this.#equality.same(from[start], to[start])) start++
     let end = 0
-    while (end < shorter - start && isSameJson(from[from.length - 1 - end], to[to.length - 1 - end])) end++
+    while (end < shorter - start && this.#equality.same(from[from.length - 1 - end], to[to.length - 1 - end])) end++
     const [removed, added] = [from.length - start - end, to.length - start - end]
     const both = Math.min(removed, added)
-    for (let i = start; i < start + both; i++) this.value([...path, i], from[i], to[i])
+    for (let i = start; i < start + both; i++) this.value(below(place, i), from[i], to[i])
     // From the end, so that no index is moved by the operation before it.
-    for (let i = start + removed - 1; i >= start + both; i--) {
-      const at = [...path, i]
-      this.#add(at, { op: 'remove', path: pointer(at) }, from[i])
-    }
-    for (let i = start + both; i < start + added; i++) {
-      const at = [...path, i]
-      this.#add(at, { op: 'add', path: pointer(at), value: to[i] }, undefined)
-    }
+    for (let i = start + removed - 1; i >= start + both; i--) this.#add('remove', below(place, i), from[i], undefined)
+    for (let i = start + both; i < start + added; i++) this.#add('add', below(place, i), undefined, to[i])
   }
 
-  #add(path: readonly Step[], operation: PatchOperation, before: unknown): void {
-    this.changes.push({ path, operation, before })
+  #add(op: PatchOperation['op'], place: Place | undefined, before: unknown, after: unknown): void {
+    this.#found.push({ op, place, before, after })
+    this.#size += this.#sizeOf(op, place, after)
+  }
+
+  #sizeOf(op: PatchOperation['op'], place: Place | undefined, after: unknown): number {
+    return OPERATION_SIZE + (place?.length ?? 0) + (op === 'remove' ? 0 : this.#sizes.of(after))
   }
 }
 
@@ -76,10 +117,12 @@ class Comparison {
  * What turns one JSON value into another, as operations of a JSON Patch (RFC 6902) in the order in which they apply. Its
  * cost grows with the size of both and no faster: of a changed array the parts at both ends that are the same are left
  * alone, and the rest is compared by index. (A shortest patch takes the product of their lengths, and a config may hold
- * an array of a hundred thousand.)
+ * an array of a hundred thousand.) Neither does the patch: where the operations in an object or array would take more than
+ * twice its replacement, it is replaced. (Each operation repeats the whole path: a thousand of them below a long key are a
+ * thousand times that key.)
  */
 export function changesBetween(from: unknown, to: unknown): readonly Change[] {
   const comparison = new Comparison()
-  comparison.value([], from, to)
+  comparison.value(undefined, from, to)
   return comparison.changes
 }

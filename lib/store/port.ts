@@ -59,6 +59,13 @@ export type Published =
   /** It was stored before, for the same Idempotency-Key: nothing is new. */
   | { readonly config: StoredConfig; readonly repeated: true }
 
+/** A page of the history. */
+export interface History {
+  readonly entries: readonly HistoryEntry[]
+  /** Whether there are others below the last of them. */
+  readonly more: boolean
+}
+
 /** The config schema in force; revision 0 where there has never been one. */
 export interface ConfigSchemaInForce {
   /** Counts the changes of the schema. */
@@ -177,10 +184,10 @@ export interface Store extends AsyncDisposable {
   /** The config of one version. */
   byVersion(version: number): Promise<StoredConfig | undefined>
   /**
-   * Versions from the newest down.
+   * Versions from the newest down; with data fewer than `limit` where they are large, and one at least.
    * @param options.before only those below
    */
-  history(options: { readonly before?: number; readonly limit: number; readonly data: boolean }): Promise<readonly HistoryEntry[]>
+  history(options: { readonly before?: number; readonly limit: number; readonly data: boolean }): Promise<History>
   /** The config schema in force. */
   schema(): Promise<ConfigSchemaInForce>
   /**
@@ -219,10 +226,11 @@ export interface Store extends AsyncDisposable {
    */
   deleteAgent(agentId: string, actor: Actor): Promise<AuditHead | undefined>
   /**
-   * Writes a copy of all of it to a file while everything goes on (SQLite's online backup).
-   * @param path of a file that is not there yet
+   * Writes a copy of all of it, as it is when this is called, to a file while everything goes on (SQLite's online backup).
+   * @param path of a file that is empty, or not there yet
+   * @param signal ends it; what was written stays
    */
-  backup(path: string): Promise<void>
+  backup(path: string, signal: AbortSignal): Promise<void>
   /** Resolves where a write goes through at this moment. */
   checkWritable(): Promise<void>
 }

@@ -1,10 +1,15 @@
-import { createHash } from 'node:crypto'
-import { createReadStream, readdirSync, rmSync } from 'node:fs'
-import { open, rm, stat } from 'node:fs/promises'
+import { readdirSync, rmSync } from 'node:fs'
+import { open, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { ApiError } from '#lib/http/errors.ts'
 import { type Store, StoreUnavailableError } from '#lib/store/port.ts'
+import { NamelessFile } from './backup-file.ts'
 import { storeAnswers } from './store-errors.ts'
+
+/** For how long a reader of a backup may take nothing before it is cut off, in ms: until then nobody else gets one. */
+const STALL_MS = 60_000
+/** What stands between a database's name and a process id in the name of a backup that is being made. */
+const MARK = '.unfinished-backup-'
 
 /** A backup that is ready to be sent. */
 export interface Backup {
@@ -15,88 +20,77 @@ export interface Backup {
 }
 
 /**
- * Backups of the database, one at a time. Each is written beside it first, so that a slow reader holds up nothing but its
- * own connection; the file is gone when it was sent, and what a killed process left is gone at the next start.
+ * Backups of the database, one at a time: each takes as much of the disk as the database. It is written beside it first, so
+ * that a slow reader holds up nothing, and has no name any more when it is sent. What a process that was killed while it
+ * wrote one left is gone at the next start.
  */
 export class Backups {
   readonly #store: Pick<Store, 'backup'>
   readonly #path: string
+  readonly #stallMs: number
   #busy = false
 
   /** @param dbPath of the database */
-  constructor(store: Pick<Store, 'backup'>, dbPath: string) {
+  constructor(store: Pick<Store, 'backup'>, dbPath: string, options: { readonly stall_ms?: number } = {}) {
     this.#store = store
-    this.#path = `${dbPath}.backup-${process.pid}`
+    this.#path = `${dbPath}${MARK}${process.pid}`
+    this.#stallMs = options.stall_ms ?? STALL_MS
     forgetLeftovers(dbPath)
   }
 
   /**
-   * Makes a backup.
+   * Makes a backup; its content must be read or cancelled.
+   * @param signal aborts where nobody waits for it any more
    * @throws ApiError OVERLOADED where one is being made or sent; STORE_UNAVAILABLE
    */
-  async make(): Promise<Backup> {
+  async make(signal: AbortSignal): Promise<Backup> {
     if (this.#busy)
       throw new ApiError('OVERLOADED', 'Cannot make a backup now: another is being made or sent; try again after 5 s', { headers: { 'Retry-After': '5' } })
     this.#busy = true
+    let file: NamelessFile | undefined
     try {
-      await storeAnswers('make a backup', () => this.#write())
-      const [{ size }, sha256] = await Promise.all([stat(this.#path), digestOf(this.#path)])
-      return { bytes: size, sha256, content: this.#send() }
+      file = await storeAnswers('make a backup', () => this.#write(signal))
+      const over = () => {
+        this.#busy = false
+      }
+      const sha256 = await file.sha256()
+      return { bytes: file.bytes, sha256, content: file.stream({ stall_ms: this.#stallMs, over }) }
     } catch (error) {
-      await this.#end()
+      await file?.close().catch(() => {})
+      this.#busy = false
       throw error
     }
   }
 
-  async #write(): Promise<void> {
+  async #write(signal: AbortSignal): Promise<NamelessFile> {
     try {
-      await rm(this.#path, { force: true })
+      await this.#forget()
       // Made here, so that it is nobody else's to read from its first byte on.
       await (await open(this.#path, 'wx', 0o600)).close()
-      await this.#store.backup(this.#path)
+      await this.#store.backup(this.#path, signal)
+      return await NamelessFile.take(this.#path)
     } catch (error) {
+      if (signal.aborted) throw new StoreUnavailableError('whoever asked for it has gone')
       if (error instanceof Error && 'syscall' in error)
         throw new StoreUnavailableError(`the file of the backup cannot be written: ${error.message}`, { cause: error })
       throw error
+    } finally {
+      await this.#forget().catch(() => {})
     }
   }
 
-  /** The file as a stream; whatever becomes of it, the file goes. */
-  #send(): ReadableStream<Uint8Array> {
-    const file = createReadStream(this.#path, { highWaterMark: 256 * 1024 })
-    const chunks = file.iterator({ destroyOnReturn: true })
-    return new ReadableStream<Uint8Array>(
-      {
-        pull: async (controller) => {
-          const { done, value } = await chunks.next()
-          if (!done) return controller.enqueue(new Uint8Array(value))
-          await this.#end()
-          controller.close()
-        },
-        cancel: async () => {
-          file.destroy()
-          await this.#end()
-        },
-      },
-      { highWaterMark: 0 },
-    )
-  }
-
-  async #end(): Promise<void> {
-    await rm(this.#path, { force: true })
-    await rm(`${this.#path}-journal`, { force: true })
-    this.#busy = false
+  async #forget(): Promise<void> {
+    for (const tail of ['', '-journal', '-wal', '-shm']) await rm(`${this.#path}${tail}`, { force: true })
   }
 }
 
-async function digestOf(path: string): Promise<string> {
-  const digest = createHash('sha256')
-  for await (const chunk of createReadStream(path, { highWaterMark: 1024 * 1024 })) digest.update(chunk)
-  return digest.digest('base64')
-}
-
-/** What a process that was killed left. */
+/** What a process that was killed left; nothing else, whatever an operator has put beside the database. */
 function forgetLeftovers(dbPath: string): void {
-  const prefix = `${basename(dbPath)}.backup-`
-  for (const name of readdirSync(dirname(dbPath))) if (name.startsWith(prefix)) rmSync(join(dirname(dbPath), name), { force: true })
+  const prefix = `${basename(dbPath)}${MARK}`
+  try {
+    for (const name of readdirSync(dirname(dbPath)))
+      if (name.startsWith(prefix) && /^\d+(?:-journal|-wal|-shm)?$/.test(name.slice(prefix.length))) rmSync(join(dirname(dbPath), name), { force: true })
+  } catch {
+    // A folder that cannot be read or written is no reason not to start; the next backup says what is wrong.
+  }
 }

@@ -16,10 +16,9 @@ export async function readHistory(
   { store }: Pick<Publishing, 'store'>,
   { before, limit = PAGE, data = false }: { readonly before?: number | undefined; readonly limit?: number | undefined; readonly data?: boolean | undefined },
 ): Promise<HistoryPage> {
-  const found = await storeAnswers('read the history', () => store.history({ ...(before === undefined ? {} : { before }), limit: limit + 1, data }))
-  const configs = found.slice(0, limit)
-  const last = configs.at(-1)
-  return { configs, ...(found.length > limit && last ? { next_before: last.version } : {}) }
+  const { entries, more } = await storeAnswers('read the history', () => store.history({ ...(before === undefined ? {} : { before }), limit, data }))
+  const last = entries.at(-1)
+  return { configs: [...entries], ...(more && last ? { next_before: last.version } : {}) }
 }
 
 /**

@@ -1,6 +1,7 @@
 import { desc, eq } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/better-sqlite3'
 import type { Clock } from '../../runtime/clock.ts'
+import { copyDatabase } from '../../sqlite/backup-thread.ts'
 import { GroupCommit } from '../../sqlite/group-commit.ts'
 import { isSqliteError } from '../../sqlite/open.ts'
 import { type Store, StoreUnavailableError } from '../port.ts'
@@ -52,6 +53,7 @@ export function openSqliteStore(options: { readonly path: string; readonly migra
     const [readHistory, readAudit, readSchema, readKeys] = [historyReader(db), auditReader(db), schemaReader(db), keyReader(db)]
     // A batch of states is large enough to be a transaction of its own.
     const states = new GroupCommit(sqlite, stateSaver(db), { maxBatch: 1 })
+    const closing = new AbortController()
     return {
       publish: (config, actor) => guarded(() => publishes.submit({ config, actor })),
       publishedWith: (keyId, idempotency) =>
@@ -90,16 +92,20 @@ export function openSqliteStore(options: { readonly path: string; readonly migra
       },
       revokeKey: (id, actor) => guarded(() => keyChanges.submit({ kind: 'revoke', id, actor })),
       saveKeyUses: (uses) => guarded(() => keyUses.submit(uses)),
-      backup: (path) =>
-        guarded(async () => {
-          await sqlite.backup(path)
-        }),
+      backup: async (path, signal) => {
+        try {
+          await copyDatabase(options.path, path, AbortSignal.any([signal, closing.signal]))
+        } catch (error) {
+          throw new StoreUnavailableError(`the copy cannot be made: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+        }
+      },
       checkWritable: () =>
         guarded(() => {
           const at = new Date(options.clock.now()).toISOString()
           db.insert(writeProbe).values({ one: 1, at }).onConflictDoUpdate({ target: writeProbe.one, set: { at } }).run()
         }),
       [Symbol.asyncDispose]: async () => {
+        closing.abort(new Error('the store is closed'))
         sqlite.close()
         lock.release()
       },

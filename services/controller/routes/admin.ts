@@ -47,7 +47,7 @@ export function adminRoutes(deps: Pick<ControllerDeps, 'store' | 'backups'>) {
   return createRouter()
     .openapi(audit, async (c) => ok(c, await readAudit(deps, c.req.valid('query')), 200))
     .openapi(backup, async (c) => {
-      const { bytes, sha256, content } = await deps.backups.make()
+      const { bytes, sha256, content } = await deps.backups.make(c.req.raw.signal)
       return c.body(content, 200, {
         'Content-Type': 'application/vnd.sqlite3',
         'Content-Length': String(bytes),

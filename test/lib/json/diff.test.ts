@@ -58,6 +58,65 @@ describe('changesBetween', () => {
   })
 })
 
+describe('the size of a patch', () => {
+  const patchSize = (from: unknown, to: unknown) => JSON.stringify(changesBetween(from, to).map(({ operation }) => operation)).length
+
+  it.each<[string, (n: number) => object]>([
+    ['below a long key', (n) => ({ ['k'.repeat(100_000)]: Array.from({ length: 5000 }, () => n) })],
+    [
+      'below many keys',
+      (n) =>
+        Array.from({ length: 60 }).reduce<object>(
+          (inner) => ({ ['k'.repeat(1000)]: inner }),
+          Array.from({ length: 5000 }, () => n),
+        ),
+    ],
+    ['of an array of short things', (n) => ({ items: Array.from({ length: 200_000 }, () => n) })],
+  ])('stays near to the sizes of what is compared: changes %s', (_name, make) => {
+    const [from, to] = [{ data: make(0) }, { data: make(1) }]
+    expect(patchSize(from, to)).toBeLessThan(2 * JSON.stringify(to).length + 100_000)
+    const document = copy(from)
+    const patch = changesBetween(from, to).map(({ operation }) => ({ value: null, ...operation }))
+    expect(applyPatch(document, patch).filter((error) => error !== null)).toEqual([])
+    expect(document).toEqual(to)
+  })
+
+  it('stays near to it where all is taken away too', () => {
+    const from = { data: { ['k'.repeat(50_000)]: Array.from({ length: 5000 }, () => 0) } }
+    expect(patchSize(from, { data: { ['k'.repeat(50_000)]: [] } })).toBeLessThan(200_000)
+  })
+
+  it('counts what was replaced whole by its replacement: what stands beside it is told as ever', () => {
+    const numbers = (n: number) => Array.from({ length: 5000 }, () => n)
+    const data = (n: number) => ({ data: { big: numbers(n), small: { a: n } } })
+    expect(changesBetween(data(0), data(1)).map(({ operation }) => operation.path)).toEqual(['/data/big', '/data/small/a'])
+  })
+
+  it('is told one by one where it is small, however small the whole is', () => {
+    const numbers = (n: number) => ({ items: Array.from({ length: 100 }, () => n) })
+    expect(changesBetween(numbers(0), numbers(1))).toHaveLength(100)
+  })
+
+  it('looks at what lies in many arrays no more often for that', () => {
+    const length = 1000
+    let reads = 0
+    const counted = new Proxy(
+      Array.from({ length }, (_, i) => i),
+      {
+        get: (target, key, receiver) => {
+          reads++
+          return Reflect.get(target, key, receiver)
+        },
+      },
+    )
+    const deep = (items: unknown) => Array.from({ length: 60 }).reduce<unknown>((inner) => [inner], items)
+    const to = [...Array.from({ length: length - 1 }, (_, i) => i), -1]
+    expect(changesBetween(deep(counted), deep(to)).map(({ operation }) => operation.op)).toEqual(['replace'])
+    // Once for the outermost array, once for its own; each level anew would be sixty times as much.
+    expect(reads).toBeLessThan(6 * length)
+  })
+})
+
 describe('differenceBetween', () => {
   it('says for people what was changed, added and removed', () => {
     const from = { data: { url: 'http://a/', old: [1], 'odd key': 1 }, poll_interval_seconds: 30 }
@@ -87,5 +146,25 @@ describe('differenceBetween', () => {
     for (const character of ['\u001b', '\u202e']) expect(text).not.toContain(character)
     expect(text).toContain('\\u202egnp.exe')
     for (const line of text.split('\n')) expect(line.length).toBeLessThan(300)
+  })
+
+  it('holds no character that is not seen, whatever stands in keys and values', () => {
+    fc.assert(
+      fc.property(fc.dictionary(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }), { noNullPrototype: true }), (data) => {
+        const { text } = differenceBetween({ data: {}, poll_interval_seconds: 30 }, { data: { n: data, 'a\u{e0041}b': '\u061c' }, poll_interval_seconds: 30 })
+        expect(text.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u)
+      }),
+    )
+  })
+
+  it.each<[string, object]>([
+    ['one long key', { ['k'.repeat(100_000)]: 1 }],
+    ['many of them in each other', Array.from({ length: 60 }).reduce<object>((inner) => ({ ['k'.repeat(1000)]: inner }), { a: 1 })],
+  ])('names a place shortly, with its beginning and its end: %s', (_name, data) => {
+    const { text } = differenceBetween({ data: { x: {} }, poll_interval_seconds: 30 }, { data: { x: { ...data, last: true } }, poll_interval_seconds: 30 })
+    for (const line of text.split('\n')) {
+      expect(line).toMatch(/^\+ data\.x/)
+      expect(line.length).toBeLessThan(600)
+    }
   })
 })

@@ -97,7 +97,7 @@ export function forgetfulStore(clock: HeldClock): Store {
     agents: async () => [],
     saveAgentStates: nothing,
     deleteAgent: async () => ({ seq: 1, hash: '' }),
-    history: async () => [],
+    history: async () => ({ entries: [], more: false }),
     schema: async () => ({ revision: 0, stored: undefined }),
     setSchema: () => Promise.reject(new Error('this store takes no schema')),
     audit: async () => ({ entries: [], head: { seq: 0, hash: '' }, written: 0 }),

@@ -218,6 +218,39 @@ describe('the history', () => {
     expect((await history(controller, '?data=true&limit=1'))[0]).toMatchObject({ data: { n: 5 }, bytes: 7 })
   })
 
+  it('has pages of data that are not too large, whatever limit says, and each goes on where the one before ended', async () => {
+    await using controller = await TestController.open()
+    const filling = 'x'.repeat(1_000_000)
+    for (let n = 1; n <= 20; n++) await controller.publish({ n, filling })
+    const pages: number[][] = []
+    for (let before: number | undefined; ; ) {
+      const query = `data=true&limit=1000${before ? `&before=${before}` : ''}`
+      const answer = await controller.request(`/configs?${query}`)
+      const page = await dataOf(answer, 200, HistoryPageSchema)
+      for (const { version, data, bytes } of page.configs) expect([data?.n, bytes]).toEqual([version, JSON.stringify(data).length])
+      pages.push(page.configs.map(({ version }) => version))
+      before = page.next_before
+      if (before === undefined) break
+    }
+    expect(pages.map((page) => page.length)).toEqual([8, 8, 4])
+    expect(pages.flat()).toEqual(Array.from({ length: 20 }, (_, i) => 20 - i))
+    // Without data they all fit.
+    expect(await history(controller, '?limit=1000')).toHaveLength(20)
+  })
+
+  it('gives a config that is larger than a page a page of its own', async () => {
+    await using controller = await TestController.open({ env: { MAX_CONFIG_BYTES: '10000000' } })
+    for (let n = 1; n <= 2; n++) await controller.publish({ filling: 'x'.repeat(9_000_000) })
+    const page = await dataOf(await controller.request('/configs?data=true'), 200, HistoryPageSchema)
+    expect([page.configs.map(({ version }) => version), page.next_before]).toEqual([[2], 2])
+  })
+
+  it('counts bytes and not characters', async () => {
+    await using controller = await TestController.open()
+    await controller.publish({ n: 'ä€😀' })
+    expect((await history(controller))[0]?.bytes).toBe(Buffer.byteLength('{"n":"ä€😀"}'))
+  })
+
   it('compares any two versions, either way', async () => {
     await using controller = await TestController.open()
     await controller.publish({ a: 1 })
