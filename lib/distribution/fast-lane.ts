@@ -38,20 +38,24 @@ export function createFastLane(deps: {
     // Without a Host the routes decide; a header given twice comes joined, and is then no key and no version of ours.
     if (current === undefined || raw.host === undefined) return false
     if (deps.revalidates && asksOrigin(raw['cache-control'])) return false
+    // A relay's question about a key wants to know whose it is: the routes say so.
+    if (raw['x-relay-path'] !== undefined) return false
     const headers = readerOf(raw)
     if (origin?.(headers, '') !== undefined) return false
     const key = presentedKey(headers)
-    if (key === undefined || keys.caller(key) === undefined) return false
+    const caller = key === undefined ? undefined : keys.caller(key)
+    if (caller === undefined) return false
     if (match[1] !== undefined) {
       const held = heldByStream(headers)
-      streams.add(beginEvents(outgoing, requestIdFrom(headers.get('x-request-id'))), (snapshot) => holds(held, snapshot), signOf(headers, held, 'stream'))
+      const sign = signOf(headers, held, 'stream', caller)
+      streams.add(beginEvents(outgoing, requestIdFrom(headers.get('x-request-id'))), (snapshot) => holds(held, snapshot), caller, sign)
       return true
     }
     const held = heldBy(headers)
     const seconds = Number(match[2] ?? 0)
-    const sign = signOf(headers, held, seconds > 0 ? 'wait' : 'poll')
+    const sign = signOf(headers, held, seconds > 0 ? 'wait' : 'poll', caller)
     if (seconds > 0 && holds(held, current))
-      holdUntilChanged(outgoing, headers, held, feed, current, seconds * 1000, sign && ((drop) => presence.attach(sign, drop)))
+      holdUntilChanged(outgoing, headers, held, feed, current, seconds * 1000, caller, sign && ((drop) => presence.attach(sign, drop)))
     else {
       if (sign) presence.seen(sign)
       sendLatest(outgoing, headers, current, held)

@@ -1,8 +1,11 @@
+import { type Caller, may } from '../http/caller.ts'
 import { type EventBytes, type EventSink, eventBytes } from '../http/event-sink.ts'
 import type { Logger } from '../observe/logger.ts'
 import { cutOffComment } from './cut-off.ts'
 import type { ConfigFeed, Snapshot } from './feed.ts'
 import type { Presence, Sign } from './followers.ts'
+import type { Drop } from './key-connections.ts'
+import { keyEndedComment } from './key-news.ts'
 
 /** Into how many parts the watchers are parted, so that their heartbeats do not come all at once. */
 const HEARTBEAT_SLOTS = 30
@@ -23,6 +26,7 @@ export interface StreamLimits {
 
 interface Stream {
   readonly sink: EventSink
+  readonly caller: Caller
   /** What was waiting at the last heartbeat: a reader that took nothing of it since does not read. */
   stuck: number
 }
@@ -66,33 +70,58 @@ export class ConfigStreams {
   /**
    * Sends what is latest unless the reader holds it, and then each version that is announced.
    * @param holds whether the reader has a config already
+   * @param caller whose request it is: the stream ends with the key
    * @param sign which agent it is, where it says so
    */
-  add(sink: EventSink, holds: (snapshot: Snapshot) => boolean, sign?: Sign): void {
-    const stream: Stream = { sink, stuck: 0 }
+  add(sink: EventSink, holds: (snapshot: Snapshot) => boolean, caller: Caller, sign?: Sign): void {
+    const stream: Stream = { sink, caller, stuck: 0 }
     const slot = this.#slots[this.#opened++ % HEARTBEAT_SLOTS]
-    const unsubscribe = this.#feed.hub.subscribe((snapshot) => {
-      if (snapshot === undefined) this.#sendAway(sink)
-      else this.#send(stream, snapshot.event)
-    })
-    const detach = sign && this.#presence.attach(sign, () => sink.end())
-    slot?.add(stream)
-    this.#open++
-    this.#timer ??= setInterval(() => this.#beatOnce(), this.#limits.heartbeat_ms / HEARTBEAT_SLOTS)
-    sink.onClose(() => {
+    let over = false
+    // Before it is ended, not when it is closed: until a slow reader has taken the rest there would be writes behind the end.
+    const leave = () => {
+      if (over) return
+      over = true
       unsubscribe()
+      this.#feed.byKey.delete(caller, drop)
       detach?.()
       slot?.delete(stream)
       if (--this.#open > 0) return
       clearInterval(this.#timer)
       this.#timer = undefined
+    }
+    const unsubscribe = this.#feed.hub.subscribe((snapshot) => {
+      if (snapshot !== undefined) return this.#send(stream, snapshot.event)
+      leave()
+      this.#sendAway(sink)
     })
+    const drop: Drop = () => {
+      if (over) return
+      leave()
+      // What waits is for a reader that may have it no more.
+      if (sink.buffered > 0) sink.cut()
+      else sink.end()
+    }
+    const detach = sign && this.#presence.attach(sign, drop)
+    slot?.add(stream)
+    this.#open++
+    this.#timer ??= setInterval(() => this.#beatOnce(), this.#limits.heartbeat_ms / HEARTBEAT_SLOTS)
+    sink.onClose(leave)
     sink.write(opening)
     // Who comes to a relay that is cut off is told at once, and not with the first heartbeat.
     if (this.#cutOffMs() !== null) sink.write(this.#heartbeat())
     const { current } = this.#feed
     if (current !== undefined && !holds(current)) sink.write(current.event)
-    if (this.#feed.hub.closed) this.#sendAway(sink)
+    this.#feed.byKey.add(caller, drop)
+    if (!over && this.#feed.hub.closed) {
+      leave()
+      this.#sendAway(sink)
+    }
+  }
+
+  /** Tells the relays among the readers that a key is accepted no longer, so that they forget it at once. */
+  tellKeyEnded(keyId: string): void {
+    const news = keyEndedComment(keyId)
+    for (const slot of this.#slots) for (const stream of slot) if (may(stream.caller, 'batch')) this.#send(stream, news)
   }
 
   /** Ends a stream because this service stops, and says when to come back. */

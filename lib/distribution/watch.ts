@@ -1,6 +1,7 @@
 import type { Context } from 'hono'
 import { beginsToWait } from '../http/admission.ts'
 import type { HeaderReader } from '../http/auth.ts'
+import { callerOf } from '../http/caller.ts'
 import { ApiError } from '../http/errors.ts'
 import { noneMatchHits } from '../http/etag.ts'
 import { outgoingOf } from '../http/outgoing.ts'
@@ -8,6 +9,7 @@ import { requestIdFrom } from '../http/request-id.ts'
 import { waitForChange } from '../watch/wait-for-change.ts'
 import type { ConfigFeed, Snapshot } from './feed.ts'
 import type { Presence } from './followers.ts'
+import type { Drop } from './key-connections.ts'
 import { signOf } from './sign.ts'
 
 /** What a reader says it holds: the headers of a conditional read. */
@@ -85,24 +87,29 @@ function respondLatest(headers: HeaderReader, snapshot: Snapshot | undefined, he
 /**
  * Reads the latest config, holding the request while the reader has it already, or while there is none.
  * @param seconds how long to hold
- * @throws ApiError NOT_FOUND where there is none; NOT_READY where the service shuts down meanwhile, or the agent is deleted
+ * @throws ApiError NOT_FOUND where there is none; NOT_READY where the service shuts down meanwhile, or the agent is deleted;
+ *   FORBIDDEN where the key ends meanwhile
  */
 export async function readWhenChanged(c: Context, feed: ConfigFeed, presence: Presence, seconds: number): Promise<Response> {
   const { headers } = c.req.raw
   const held = heldBy(headers)
+  const caller = callerOf(c)
   const { current } = feed
   const isNew = (snapshot: Snapshot) => !holds(held, snapshot)
-  const sign = signOf(headers, held, seconds > 0 ? 'wait' : 'poll')
+  const sign = signOf(headers, held, seconds > 0 ? 'wait' : 'poll', caller)
   if (seconds === 0 || (current !== undefined && isNew(current))) {
     if (sign) presence.seen(sign)
     return respondLatest(headers, current, held)
   }
   const dropped = new AbortController()
-  const detach = sign && presence.attach(sign, () => dropped.abort())
+  const drop: Drop = (why) => dropped.abort(why)
+  const detach = sign && presence.attach(sign, drop)
+  feed.byKey.add(caller, drop)
   beginsToWait(outgoingOf(c))
   const outcome = await waitForChange(feed.hub, isNew, { timeoutMs: seconds * 1000, signal: AbortSignal.any([c.req.raw.signal, dropped.signal]) })
   detach?.()
-  if (dropped.signal.aborted) throw mustRegister()
+  feed.byKey.delete(caller, drop)
+  dropped.signal.throwIfAborted()
   if (outcome.kind === 'closed') throw shuttingDown(feed)
   return respondLatest(headers, feed.current, held)
 }

@@ -50,5 +50,5 @@ export const bodyErrors = {
 /** What a route that needs a key may answer beside its own. */
 export const keyErrors = {
   401: errorAnswer('UNAUTHORIZED'),
-  403: errorAnswer('FORBIDDEN', 'FORBIDDEN_ORIGIN'),
+  403: errorAnswer('FORBIDDEN', 'NOT_PERMITTED', 'FORBIDDEN_ORIGIN'),
 }

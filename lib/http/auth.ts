@@ -5,7 +5,8 @@ import { createMiddleware } from 'hono/factory'
 import { bootstrapCaller, type Caller } from './caller.ts'
 import { ApiError } from './errors.ts'
 
-const digest = (key: string): string => hash('sha256', key, 'hex')
+/** What is kept of a key, and what it is looked up by: SHA-256, hex. */
+export const keyDigest = (key: string): string => hash('sha256', key, 'hex')
 
 /** The keys a service accepts. */
 export interface KeyRing {
@@ -18,8 +19,8 @@ export interface KeyRing {
  * a lookup takes is about the digest of what he sent, which tells him nothing about a key.
  */
 export function createKeyRing(keys: readonly string[]): KeyRing {
-  const digests = new Set(keys.map(digest))
-  return { caller: (key) => (digests.has(digest(key)) ? bootstrapCaller : undefined) }
+  const digests = new Set(keys.map(keyDigest))
+  return { caller: (key) => (digests.has(keyDigest(key)) ? bootstrapCaller : undefined) }
 }
 
 /** Reads headers by their names in lower case: a web Headers, or what stands for one. */

@@ -9,6 +9,7 @@ import { refuseBrowsers } from '#lib/http/origin.ts'
 import type { ControllerDeps } from './deps.ts'
 import { agentRoutes } from './routes/agents.ts'
 import { configRoutes } from './routes/config.ts'
+import { keyRoutes } from './routes/keys.ts'
 import { operatingRoutes } from './routes/operating.ts'
 import { statusRoutes } from './routes/status.ts'
 
@@ -24,6 +25,7 @@ export function createControllerApp(deps: ControllerDeps) {
     .route('/', reportRoutes({ roll: deps.fleet }))
     .route('/', agentRoutes(deps))
     .route('/', statusRoutes(deps))
+    .route('/', keyRoutes(deps))
     .route('/', streamRoutes(deps))
     .route('/', latestRoutes({ feed: deps.feed, presence: deps.fleet }))
     .route('/', configRoutes(deps))

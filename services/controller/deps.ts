@@ -2,7 +2,6 @@ import { ConfigFeed } from '#lib/distribution/feed.ts'
 import { ConfigStreams } from '#lib/distribution/streams.ts'
 import { type AddressReader, createAddressReader } from '#lib/http/address.ts'
 import { Admission } from '#lib/http/admission.ts'
-import { createKeyRing, type KeyRing } from '#lib/http/auth.ts'
 import { createOriginCheck, type OriginCheck } from '#lib/http/origin.ts'
 import { createLogger, type Logger } from '#lib/observe/logger.ts'
 import { type Clock, systemClock } from '#lib/runtime/clock.ts'
@@ -11,6 +10,7 @@ import type { Store } from '#lib/store/port.ts'
 import { openSqliteStore } from '#lib/store/sqlite/store.ts'
 import type { ControllerConfig } from './config.ts'
 import { Fleet } from './fleet/fleet.ts'
+import { KeyBook } from './keys/key-book.ts'
 
 /** What the controller's routes stand on. */
 export interface ControllerDeps {
@@ -19,7 +19,7 @@ export interface ControllerDeps {
   readonly feed: ConfigFeed
   readonly streams: ConfigStreams
   readonly fleet: Fleet
-  readonly keys: KeyRing
+  readonly keys: KeyBook
   /** From where requests come. */
   readonly address: AddressReader
   /** Keeps web pages out while the key is the default one; undefined with a key of its own. */
@@ -44,6 +44,13 @@ async function readFrom<T>(store: Store, read: () => Promise<T>): Promise<T> {
 const openFeed = async (store: Store, logger: Logger, clock: Clock): Promise<ConfigFeed> =>
   new ConfigFeed(await store.latest(), { onError: (error) => logger.error('http', 'a watcher failed and was dropped', { err: error }), clock })
 
+/** Ends what a key holds open that is accepted no longer; the relays hear of it first, since it may be theirs. */
+function endKey(id: string, { streams, feed, logger }: Pick<ControllerDeps, 'streams' | 'feed' | 'logger'>): void {
+  streams.tellKeyEnded(id)
+  const ended = feed.byKey.end(id)
+  if (ended > 0) logger.info('http', 'ended the connections of a key that is accepted no longer', { key_id: id, connections: ended })
+}
+
 /**
  * Opens everything the controller needs.
  * @param overrides what a test brings itself
@@ -55,9 +62,14 @@ export async function openControllerDeps(config: ControllerConfig, overrides: Pa
   const store = overrides.store ?? openSqliteStore({ path: config.dbPath, migrations: migrationsFolder(), clock })
   const feed = overrides.feed ?? (await readFrom(store, () => openFeed(store, logger, clock)))
   const origin = config.ownKey ? undefined : createOriginCheck({ allowedHosts: config.allowedHosts })
-  const fleet = overrides.fleet ?? (await readFrom(store, () => Fleet.open({ store, feed, clock, logger })))
-  const streams = overrides.streams ?? new ConfigStreams({ feed, presence: fleet, logger })
-  const keys = overrides.keys ?? createKeyRing([config.apiKey])
+  const keys =
+    overrides.keys ??
+    (await readFrom(store, () =>
+      KeyBook.open({ store, apiKey: config.apiKey, holding: () => feed.byKey.keys(), onEnded: (id) => endKey(id, { streams, feed, logger }), clock, logger }),
+    ))
+  const ownsAgents = (name: string) => keys.ownsAgents(name)
+  const fleet = overrides.fleet ?? (await readFrom(store, () => Fleet.open({ store, feed, clock, logger, ownsAgents })))
+  const streams: ConfigStreams = overrides.streams ?? new ConfigStreams({ feed, presence: fleet, logger })
   const address = overrides.address ?? createAddressReader(config.trustedProxies)
   const admission = overrides.admission ?? new Admission(config.admission, { clock, logger })
   return { config, store, feed, streams, fleet, keys, address, origin, admission, logger, clock }

@@ -17,7 +17,7 @@ export interface RunningController extends RunningService {
  */
 export async function startController(config: ControllerConfig, overrides?: Partial<ControllerDeps>): Promise<RunningController> {
   const deps = await openControllerDeps(config, overrides)
-  const { logger, store, feed, fleet } = deps
+  const { logger, store, feed, fleet, keys } = deps
   try {
     const app = createControllerApp(deps)
     const listening = await serve({
@@ -40,11 +40,13 @@ export async function startController(config: ControllerConfig, overrides?: Part
         feed.close()
         await listening.close(signal)
         await fleet.close()
+        await keys.close()
         await store[Symbol.asyncDispose]()
       },
     }
   } catch (error) {
     await fleet.close()
+    await keys.close()
     await store[Symbol.asyncDispose]()
     throw error
   }

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { type Config, ConfigSchema } from '#lib/contract/config.ts'
 import { type ErrorEnvelope, ErrorEnvelopeSchema, envelope } from '#lib/contract/envelope.ts'
 import type { ErrorCode } from '#lib/contract/errors.ts'
+import { type KeyRequest, KeyRevokedSchema, type MadeKey, MadeKeySchema } from '#lib/contract/keys.ts'
 import { createFastLane } from '#lib/distribution/fast-lane.ts'
 import { type Listening, type RequestTimeouts, serve } from '#lib/http/serve.ts'
 import { silentLogger } from '#lib/observe/logger.ts'
@@ -66,6 +67,16 @@ export class TestController implements AsyncDisposable {
     return dataOf(await this.request('/config', { body: { data } }), 201, ConfigSchema)
   }
 
+  /** Makes a key; fails where it is not a 201. */
+  async makeKey(request: KeyRequest): Promise<MadeKey> {
+    return dataOf(await this.request('/keys', { body: request }), 201, MadeKeySchema)
+  }
+
+  /** Revokes a key; fails where it is not a 200. */
+  async revokeKey(id: string): Promise<void> {
+    await dataOf(await this.request(`/keys/${id}`, { method: 'DELETE' }), 200, KeyRevokedSchema)
+  }
+
   /** Serves the app on a port that the kernel chose, until the test's scope ends. */
   async listen(
     timeouts?: RequestTimeouts,
@@ -87,6 +98,7 @@ export class TestController implements AsyncDisposable {
     this.deps.feed.close()
     for (const listening of this.#listening) await listening.close(AbortSignal.abort())
     await this.deps.fleet.close()
+    await this.deps.keys.close()
     await this.deps.store[Symbol.asyncDispose]()
     this.folder[Symbol.dispose]()
   }

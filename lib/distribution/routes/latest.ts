@@ -4,6 +4,7 @@ import { answer, errorAnswer, keyErrors } from '../../http/answers.ts'
 import { createRouter } from '../../http/app.ts'
 import type { ConfigFeed } from '../feed.ts'
 import type { Presence } from '../followers.ts'
+import { nameKey } from '../key-headers.ts'
 import { readWhenChanged } from '../watch.ts'
 
 /** The header of an answer that carries a version. */
@@ -24,6 +25,7 @@ const latest = createRoute({
   tags: ['configs'],
   summary: 'The latest config, at once or when it changes',
   description: 'A relay answers 409 RELAY_LOOP to a request that it has passed on itself.',
+  middleware: [nameKey],
   request: { query: WaitQuerySchema, headers: readHeaders },
   responses: {
     200: { ...answer(200, 'The latest config.', ConfigSchema), headers: etagHeader },

@@ -2,6 +2,7 @@ import { createRoute, z } from '@hono/zod-openapi'
 import { ConfigIdHeaderSchema } from '../../contract/config.ts'
 import { errorAnswer, keyErrors } from '../../http/answers.ts'
 import { createRouter } from '../../http/app.ts'
+import { callerOf } from '../../http/caller.ts'
 import { streamEvents } from '../../http/event-sink.ts'
 import { requestId } from '../../http/request-id.ts'
 import type { ConfigFeed } from '../feed.ts'
@@ -42,6 +43,7 @@ export function streamRoutes(deps: { readonly feed: ConfigFeed; readonly streams
     if (feed.hub.closed) throw shuttingDown(feed)
     const { headers } = c.req.raw
     const held = heldByStream(headers)
-    return streamEvents(c, requestId(c), (sink) => streams.add(sink, (snapshot) => holds(held, snapshot), signOf(headers, held, 'stream')))
+    const caller = callerOf(c)
+    return streamEvents(c, requestId(c), (sink) => streams.add(sink, (snapshot) => holds(held, snapshot), caller, signOf(headers, held, 'stream', caller)))
   })
 }

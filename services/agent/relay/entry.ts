@@ -1,5 +1,6 @@
 import type { FollowMode, RegisterRequest } from '#lib/contract/agent.ts'
 import type { BatchedAgent, Report } from '#lib/contract/fleet.ts'
+import type { Drop } from '#lib/distribution/key-connections.ts'
 
 /** What a relay knows of an agent below it, and what of that its controller does not know yet. */
 export interface Entry {
@@ -22,7 +23,7 @@ export interface Entry {
   /** When the controller was told last, by the same. */
   toldAt: number
   /** What ends its connections. */
-  readonly drops: Set<() => void>
+  readonly drops: Set<Drop>
 }
 
 /** When something happened that has not happened. */

@@ -1,6 +1,8 @@
 import type { RegisterRequest } from '#lib/contract/agent.ts'
 import type { Batch, BatchAccepted, BatchedAgent, Report } from '#lib/contract/fleet.ts'
 import type { Presence, Sign } from '#lib/distribution/followers.ts'
+import type { Drop } from '#lib/distribution/key-connections.ts'
+import { mustRegister } from '#lib/distribution/watch.ts'
 import type { Clock } from '#lib/runtime/clock.ts'
 import { Agenda } from './agenda.ts'
 import { endConnectionsBelow, enrol, takeFromBelow } from './below.ts'
@@ -64,7 +66,7 @@ export class Roster implements Presence {
     if (hear(entry, connected && via ? { ...sign, via } : sign, now) || due) this.#tell(entry)
   }
 
-  attach(sign: Sign, drop?: () => void): () => void {
+  attach(sign: Sign, drop: Drop): () => void {
     const entry = this.#members.getOrAdd(sign.agentId)
     if (!entry) return () => {}
     moveTo(entry, undefined)
@@ -72,10 +74,10 @@ export class Roster implements Presence {
     entry.connections++
     entry.connected = true
     this.#agenda.stays(entry)
-    if (drop) entry.drops.add(drop)
+    entry.drops.add(drop)
     if (changed) this.#tell(entry)
     return () => {
-      if (drop) entry.drops.delete(drop)
+      entry.drops.delete(drop)
       entry.heardAt = this.#clock.monotonic()
       if (--entry.connections > 0 || this.#members.get(entry.agentId) !== entry) return
       const isFirst = this.#agenda.leaving === 0
@@ -187,6 +189,6 @@ export class Roster implements Presence {
   #forgotten(entry: Entry): void {
     this.#news.delete(entry)
     this.#agenda.forget(entry)
-    for (const drop of [...entry.drops]) drop()
+    for (const drop of [...entry.drops]) drop(mustRegister())
   }
 }

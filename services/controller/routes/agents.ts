@@ -3,6 +3,7 @@ import { AgentDeletedSchema, AgentSchema, AgentsPageSchema, AgentsQuerySchema } 
 import { agentNotFound, agentParam } from '#lib/distribution/routes/reports.ts'
 import { answer, errorAnswer, keyErrors } from '#lib/http/answers.ts'
 import { createRouter } from '#lib/http/app.ts'
+import { requires } from '#lib/http/caller.ts'
 import { ok } from '#lib/http/reply.ts'
 import { actorOf } from '../actor.ts'
 import type { ControllerDeps } from '../deps.ts'
@@ -13,6 +14,7 @@ const list = createRoute({
   tags: ['agents'],
   summary: 'The inventory, a page at a time',
   description: 'In the order of registration. An agent that is there throughout comes exactly once, whoever comes and goes between the pages.',
+  middleware: [requires('fleet', 'see the agents')],
   request: { query: AgentsQuerySchema },
   responses: {
     200: answer(200, 'The agents that meet all filters.', AgentsPageSchema),
@@ -27,6 +29,7 @@ const one = createRoute({
   path: '/agents/{id}',
   tags: ['agents'],
   summary: 'One agent',
+  middleware: [requires('fleet', 'see an agent')],
   request: { params: agentParam },
   responses: {
     200: answer(200, 'The agent as it was last heard of.', AgentSchema),
@@ -43,6 +46,7 @@ const remove = createRoute({
   tags: ['agents'],
   summary: 'Forget an agent',
   description: 'For hosts that are gone. One that is still there registers again by itself.',
+  middleware: [requires('admin', 'forget an agent')],
   request: { params: agentParam },
   responses: {
     200: answer(200, 'Forgotten, and its streams ended.', AgentDeletedSchema),

@@ -5,6 +5,7 @@ import { versionRoutes } from '#lib/distribution/routes/version.ts'
 import { answer, bodyErrors, errorAnswer, jsonRequest, keyErrors } from '#lib/http/answers.ts'
 import { createRouter } from '#lib/http/app.ts'
 import { strictJsonBody } from '#lib/http/body.ts'
+import { requires } from '#lib/http/caller.ts'
 import { etagOf } from '#lib/http/etag.ts'
 import { ok } from '#lib/http/reply.ts'
 import { actorOf } from '../actor.ts'
@@ -26,7 +27,7 @@ export function configRoutes(deps: ControllerDeps) {
     path: '/config',
     tags: ['configs'],
     summary: 'Publish a config as the next version',
-    middleware: [strictJsonBody({ maxBytes: deps.config.maxConfigBytes })],
+    middleware: [requires('publish', 'publish'), strictJsonBody({ maxBytes: deps.config.maxConfigBytes })],
     request: { headers: publishHeaders, body: jsonRequest(PublishRequestSchema) },
     responses: {
       201: { ...answer(201, 'Published, and on the disk.', ConfigSchema), headers: etagHeader },

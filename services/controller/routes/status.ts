@@ -2,6 +2,7 @@ import { createRoute } from '@hono/zod-openapi'
 import { FleetStatusSchema } from '#lib/contract/fleet-status.ts'
 import { answer, errorAnswer, keyErrors } from '#lib/http/answers.ts'
 import { createRouter } from '#lib/http/app.ts'
+import { requires } from '#lib/http/caller.ts'
 import { ok } from '#lib/http/reply.ts'
 import type { ControllerDeps } from '../deps.ts'
 
@@ -10,6 +11,7 @@ const status = createRoute({
   path: '/status',
   tags: ['agents'],
   summary: 'The fleet at a glance, and how the last publish converges',
+  middleware: [requires('fleet', 'see the fleet')],
   responses: {
     200: answer(200, 'Counted at most a quarter of a second ago, and never before the last publish.', FleetStatusSchema),
     ...keyErrors,

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { BatchedAgent, Report } from '#lib/contract/fleet.ts'
 import { Roster } from '#services/agent/relay/roster.ts'
+import { admin, noDrop } from '#test/_support/callers.ts'
 
 const registration = (agent: string, n = 0) => ({ hostname: `${agent}-${n}`, ip_address: '10.0.0.1', port: 1 })
 
@@ -78,7 +79,7 @@ test('whatever is lost and forgotten on the way, the controller ends with the ne
             // A late one takes back nothing: none is beyond the latest here.
             Object.assign(known, { report, held: Math.max(one.version, known.held ?? 0) })
           } else if (one.do === 'connect') {
-            known.leave.push(roster.attach({ agentId: one.agent, heldVersion: one.version, via: 'stream' }))
+            known.leave.push(roster.attach({ agentId: one.agent, heldVersion: one.version, via: 'stream', caller: admin }, noDrop))
             known.held = one.version
           } else known.leave.pop()?.()
         }

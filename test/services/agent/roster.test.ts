@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { BatchedAgent } from '#lib/contract/fleet.ts'
 import { latencyBoundsMs, MAX_OUTCOME_VERSIONS } from '#lib/contract/outcome.ts'
 import { Roster } from '#services/agent/relay/roster.ts'
+import { admin, noDrop } from '#test/_support/callers.ts'
 
 const HOUR = 3_600_000
 const registration = { hostname: 'a', ip_address: '10.0.0.1', port: 1 }
@@ -23,7 +24,7 @@ function opened(maxFollowers?: number) {
   const latest = () => served.latest
   const roster = new Roster({ ownId: 'M', intervalMs: () => 30_000, latest, onNews, clock, ...(maxFollowers === undefined ? {} : { maxFollowers }) })
   const take = (maxAgents = 1000) => roster.take({ maxAgents, maxBytes: 1_000_000 })
-  const attach = (agentId: string) => roster.attach({ agentId, heldVersion: 1, via: 'stream' })
+  const attach = (agentId: string) => roster.attach({ agentId, heldVersion: 1, via: 'stream', caller: admin }, noDrop)
   return { clock, served, roster, take, attach, woken }
 }
 
@@ -142,7 +143,7 @@ test('ends of long polls wake once, and are looked at in their order', () => {
 })
 
 describe('a plain read', () => {
-  const read = (roster: Roster, agentId: string, heldVersion = 1) => roster.seen({ agentId, heldVersion, via: 'poll' })
+  const read = (roster: Roster, agentId: string, heldVersion = 1) => roster.seen({ agentId, heldVersion, via: 'poll', caller: admin })
 
   test('beside a held connection does not say that the agent follows by polling; once none is held it does', () => {
     const { clock, roster, take, attach } = opened()

@@ -7,8 +7,9 @@ import { BatchAcceptedSchema, ReportAcceptedSchema } from '#lib/contract/fleet.t
 import { FleetStatusSchema } from '#lib/contract/fleet-status.ts'
 import { HealthSchema, ReadySchema } from '#lib/contract/health.ts'
 import { AgentDeletedSchema, AgentSchema, AgentsPageSchema } from '#lib/contract/inventory.ts'
+import { KeyRevokedSchema, KeysSchema, MadeKeySchema } from '#lib/contract/keys.ts'
 import { ApiError } from '#lib/http/errors.ts'
-import { type Store, StoreUnavailableError } from '#lib/store/port.ts'
+import { type Store, type StoredKey, StoreUnavailableError } from '#lib/store/port.ts'
 import { checkError, dataOf, errorOf, TestController, type TestRequest } from '#test/_support/controller.ts'
 import { rawRequest, requestBytes } from '#test/_support/raw-http.ts'
 import { operations } from './openapi.ts'
@@ -89,9 +90,24 @@ const report = { version: 1, state: 'applied' }
 const item = { agent_id: 'nobody', held_version: null, via: null, age_ms: 0 }
 /** An operation on the one agent of the store that is away: what is in memory goes on without it. */
 const onKnown = (operation: string, tail = '') => ({ operation, path: `/agents/known${tail}`, open: { overrides: { store: awayStore } } })
-const known = ({ deps }: TestController) => deps.fleet.register('known', agent, [])
+const known = ({ deps }: TestController) => deps.fleet.register('known', agent, [], null)
 const refused = () => new ApiError('OVERLOADED', 'Cannot take the request now', { headers: { 'Retry-After': '1' } })
 const overloaded = ({ deps }: TestController) => vi.spyOn(deps.fleet, 'report').mockRejectedValue(refused())
+
+const newKey = { name: 'web-01', role: 'agent' }
+const storedKey: StoredKey = {
+  id: 'known',
+  name: 'web-01',
+  role: 'agent',
+  prefix: 'dcm_abcdef',
+  digest: '0'.repeat(64),
+  created_at: '2026-01-02T03:04:05.000Z',
+  expires_at: null,
+  last_used_at: null,
+}
+const revoked = async () => ({ seq: 1, hash: '' })
+/** A controller with one key. */
+const onStoredKey = (revokeKey: Store['revokeKey']) => ({ overrides: { store: { ...awayStore, revokeKey, keys: async () => [storedKey] } } })
 
 const cases: readonly Case[] = [
   { operation: 'get /health', status: 200, request: { key: null }, body: HealthSchema },
@@ -172,6 +188,51 @@ const cases: readonly Case[] = [
   { operation: 'get /config', status: 200, published: 1, body: ConfigSchema },
   { operation: 'get /config', status: 304, published: 1, request: { headers: { 'If-None-Match': '"1"' } }, body: null },
   { operation: 'get /config', status: 400, path: '/config?wait=x', body: 'INVALID_REQUEST' },
+  { operation: 'post /keys', status: 201, request: { body: newKey }, body: MadeKeySchema },
+  { operation: 'post /keys', status: 400, request: { body: { ...newKey, expires_at: '2020-01-01T00:00:00Z' } }, body: 'INVALID_REQUEST', name: 'the past' },
+  ...[{ name: '' }, { name: 'API_KEY' }, { name: 'x'.repeat(101) }, { role: 'root' }, { expires_at: 'tomorrow' }].map((part) => ({
+    operation: 'post /keys',
+    status: 400,
+    request: { body: { ...newKey, ...part } },
+    body: 'INVALID_REQUEST' as const,
+    name: JSON.stringify(part).slice(0, 30),
+  })),
+  { operation: 'post /keys', status: 503, request: { body: newKey }, open: { overrides: { store: awayStore } }, body: 'STORE_UNAVAILABLE' },
+  ...bodyCases('post /keys', 17 * 1024),
+  ...keyCases('post /keys', { body: newKey }),
+
+  { operation: 'get /keys', status: 200, body: KeysSchema },
+  {
+    operation: 'get /keys',
+    status: 503,
+    before: ({ deps }) =>
+      vi.spyOn(deps.keys, 'list').mockImplementation(() => {
+        throw refused()
+      }),
+    body: 'OVERLOADED',
+  },
+  ...keyCases('get /keys', {}),
+
+  { operation: 'delete /keys/{id}', status: 200, path: '/keys/known', request: { method: 'DELETE' }, open: onStoredKey(revoked), body: KeyRevokedSchema },
+  { operation: 'delete /keys/{id}', status: 400, path: `/keys/${'x'.repeat(201)}`, request: { method: 'DELETE' }, body: 'INVALID_REQUEST' },
+  ...['nobody', 'bootstrap'].map((id) => ({
+    operation: 'delete /keys/{id}',
+    status: 404,
+    path: `/keys/${id}`,
+    request: { method: 'DELETE' },
+    body: 'NOT_FOUND' as const,
+    name: id,
+  })),
+  {
+    operation: 'delete /keys/{id}',
+    status: 503,
+    path: '/keys/known',
+    request: { method: 'DELETE' },
+    open: onStoredKey(awayStore.revokeKey),
+    body: 'STORE_UNAVAILABLE',
+  },
+  ...keyCases('delete /keys/{id}', { method: 'DELETE' }),
+
   { operation: 'get /config', status: 404, body: 'NOT_FOUND' },
   { operation: 'get /config', status: 503, path: '/config?wait=60', before: ({ deps }) => deps.feed.hub.close(), body: 'NOT_READY' },
   ...keyCases('get /config', {}),
@@ -207,18 +268,21 @@ describe('the controller answers', () => {
     },
   )
 
-  it.each(['post /register', 'post /config', 'post /agents/reports', 'post /agents/{id}/report'])('%s: 408 to a body that stops', async (operation) => {
-    await using controller = await TestController.open()
-    const { port } = await controller.listen({ headers_ms: 100, request_ms: 200 })
-    const path = operation.split(' ')[1] ?? ''
-    const answer = await rawRequest(
-      port,
-      requestBytes('POST', path, { headers: { 'X-API-Key': 'a-key-of-its-own', 'Content-Length': '100' }, body: '{"data":' }),
-    )
-    if (!answer) throw new Error('closed without an answer')
-    checkError(answer, 'REQUEST_TIMEOUT')
-    seen.add(`${operation} ${answer.status}`)
-  })
+  it.each(['post /register', 'post /config', 'post /agents/reports', 'post /agents/{id}/report', 'post /keys'])(
+    '%s: 408 to a body that stops',
+    async (operation) => {
+      await using controller = await TestController.open()
+      const { port } = await controller.listen({ headers_ms: 100, request_ms: 200 })
+      const path = operation.split(' ')[1] ?? ''
+      const answer = await rawRequest(
+        port,
+        requestBytes('POST', path, { headers: { 'X-API-Key': 'a-key-of-its-own', 'Content-Length': '100' }, body: '{"data":' }),
+      )
+      if (!answer) throw new Error('closed without an answer')
+      checkError(answer, 'REQUEST_TIMEOUT')
+      seen.add(`${operation} ${answer.status}`)
+    },
+  )
 
   it('get /config/stream: 200', async () => {
     await using controller = await TestController.open()
