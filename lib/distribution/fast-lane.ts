@@ -3,6 +3,7 @@ import { beginEvents } from '../http/event-sink.ts'
 import type { OriginCheck } from '../http/origin.ts'
 import { requestIdFrom } from '../http/request-id.ts'
 import type { FastLane } from '../http/serve.ts'
+import type { WrongKeys } from '../http/wrong-keys.ts'
 import type { ConfigFeed } from './feed.ts'
 import type { Presence } from './followers.ts'
 import { holdUntilChanged, sendLatest } from './hold.ts'
@@ -26,10 +27,11 @@ export function createFastLane(deps: {
   readonly streams: ConfigStreams
   readonly presence: Presence
   readonly keys: KeyRing
+  readonly wrongKeys: WrongKeys
   readonly origin: OriginCheck | undefined
   readonly revalidates?: boolean
 }): FastLane {
-  const { feed, streams, presence, keys, origin } = deps
+  const { feed, streams, presence, keys, wrongKeys, origin } = deps
   return (incoming, outgoing) => {
     const match = incoming.method === 'GET' ? target.exec(incoming.url ?? '') : null
     if (match === null || feed.hub.closed) return false
@@ -44,7 +46,7 @@ export function createFastLane(deps: {
     if (origin?.(headers, '') !== undefined) return false
     const key = presentedKey(headers)
     const caller = key === undefined ? undefined : keys.caller(key)
-    if (caller === undefined) return false
+    if (caller === undefined || !wrongKeys.admits(incoming, caller)) return false
     if (match[1] !== undefined) {
       const held = heldByStream(headers)
       const sign = signOf(headers, held, 'stream', caller)

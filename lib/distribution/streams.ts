@@ -5,7 +5,7 @@ import { cutOffComment } from './cut-off.ts'
 import type { ConfigFeed, Snapshot } from './feed.ts'
 import type { Presence, Sign } from './followers.ts'
 import type { Drop } from './key-connections.ts'
-import { keyEndedComment } from './key-news.ts'
+import { keyEndedComment, keysHeartbeat } from './key-news.ts'
 
 /** Into how many parts the watchers are parted, so that their heartbeats do not come all at once. */
 const HEARTBEAT_SLOTS = 30
@@ -24,6 +24,9 @@ export interface StreamLimits {
   readonly max_buffered_bytes: number
 }
 
+/** Whether a reader may be a relay: one that may not report for others is none. */
+const mayBeRelay = (caller: Caller): boolean => may(caller, 'batch')
+
 interface Stream {
   readonly sink: EventSink
   readonly caller: Caller
@@ -41,25 +44,31 @@ export class ConfigStreams {
   readonly #logger: Logger
   readonly #limits: StreamLimits
   readonly #cutOffMs: () => number | null
+  readonly #keysCount: () => number | null
   readonly #slots: Set<Stream>[] = Array.from({ length: HEARTBEAT_SLOTS }, () => new Set())
   #opened = 0
   #open = 0
   #beat = 0
   #timer: NodeJS.Timeout | undefined
 
-  /** @param options.cutOffMs of a relay: for how long its controller has been out of reach, in ms; null where it is not */
+  /**
+   * @param options.cutOffMs of a relay: for how long its controller has been out of reach, in ms; null where it is not
+   * @param options.keysCount of a relay: changes where it may have missed the end of a key; null where it is not told of it
+   */
   constructor(options: {
     readonly feed: ConfigFeed
     readonly presence: Presence
     readonly logger: Logger
     readonly limits?: Partial<StreamLimits>
     readonly cutOffMs?: () => number | null
+    readonly keysCount?: () => number | null
   }) {
     this.#feed = options.feed
     this.#presence = options.presence
     this.#logger = options.logger
     this.#limits = { heartbeat_ms: 15_000, max_buffered_bytes: 1024 * 1024, ...options.limits }
     this.#cutOffMs = options.cutOffMs ?? (() => null)
+    this.#keysCount = options.keysCount ?? (() => 0)
   }
 
   /** How many streams are open. */
@@ -121,7 +130,17 @@ export class ConfigStreams {
   /** Tells the relays among the readers that a key is accepted no longer, so that they forget it at once. */
   tellKeyEnded(keyId: string): void {
     const news = keyEndedComment(keyId)
-    for (const slot of this.#slots) for (const stream of slot) if (may(stream.caller, 'batch')) this.#send(stream, news)
+    for (const stream of this.#relays()) this.#send(stream, news)
+  }
+
+  /** Tells the relays among the readers at once, and not with their next heartbeats, that ends of keys may have been missed, or will be. */
+  tellKeysCount(): void {
+    const beat = this.#relayHeartbeat()
+    for (const stream of this.#relays()) this.#send(stream, beat)
+  }
+
+  *#relays(): Iterable<Stream> {
+    for (const slot of this.#slots) for (const stream of slot) if (mayBeRelay(stream.caller)) yield stream
   }
 
   /** Ends a stream because this service stops, and says when to come back. */
@@ -141,16 +160,23 @@ export class ConfigStreams {
     return ms === null ? heartbeat : cutOffComment(ms)
   }
 
+  /** The same for relays: while this service hears of the ends of keys, it says so. */
+  #relayHeartbeat(): EventBytes {
+    const count = this.#keysCount()
+    return count === null || this.#cutOffMs() !== null ? this.#heartbeat() : keysHeartbeat(count)
+  }
+
   /** One slot's heartbeats. */
   #beatOnce(): void {
     const beat = this.#heartbeat()
+    const relayBeat = this.#relayHeartbeat()
     this.#beat = (this.#beat + 1) % HEARTBEAT_SLOTS
     for (const stream of this.#slots[this.#beat] ?? []) {
       const { buffered } = stream.sink
       if (buffered > 0 && stream.stuck > 0 && buffered >= stream.stuck) this.#cut(stream)
       else {
         stream.stuck = buffered
-        stream.sink.write(beat)
+        stream.sink.write(mayBeRelay(stream.caller) ? relayBeat : beat)
       }
     }
   }

@@ -17,7 +17,7 @@ import { statusRoutes } from './routes/status.ts'
 export function createControllerApp(deps: ControllerDeps) {
   const app = createApp({ logger: deps.logger, refusesHead: ['/config/stream'] })
   if (deps.origin) app.use(refuseBrowsers(deps.origin))
-  app.use(apiKeyAuth({ keys: deps.keys, open: openPaths }))
+  app.use(apiKeyAuth({ keys: deps.keys, open: openPaths, wrongKeys: deps.wrongKeys }))
   // The stream before the configs: its path would be a version of theirs.
   const routes = app
     .route('/', operatingRoutes(deps))

@@ -3,12 +3,15 @@ import type { ControllerApp } from './app.ts'
 
 /** How to reach a controller. */
 export interface ControllerClientOptions {
-  readonly apiKey: string
+  /** The key, or what gives it for each request where it may change. */
+  readonly apiKey: string | (() => string)
   /** Replaces the global fetch: for timeouts and limits, or for calling an app in the same process. */
   readonly fetch?: typeof fetch
   /** Sent with every request. */
   readonly headers?: Readonly<Record<string, string>>
 }
+
+const keyOf = (apiKey: string | (() => string)): string => (typeof apiKey === 'string' ? apiKey : apiKey())
 
 /**
  * The typed client of the controller, made from its routes.
@@ -18,4 +21,7 @@ export interface ControllerClientOptions {
  * const answer = await controller.config.$get({ query: {}, header: {} })
  */
 export const createControllerClient = (baseUrl: string, options: ControllerClientOptions) =>
-  hc<ControllerApp>(baseUrl, { headers: { ...options.headers, 'X-API-Key': options.apiKey }, ...(options.fetch ? { fetch: options.fetch } : {}) })
+  hc<ControllerApp>(baseUrl, {
+    headers: () => ({ ...options.headers, 'X-API-Key': keyOf(options.apiKey) }),
+    ...(options.fetch ? { fetch: options.fetch } : {}),
+  })

@@ -3,6 +3,7 @@ import { ConfigStreams } from '#lib/distribution/streams.ts'
 import { type AddressReader, createAddressReader } from '#lib/http/address.ts'
 import { Admission } from '#lib/http/admission.ts'
 import { createOriginCheck, type OriginCheck } from '#lib/http/origin.ts'
+import { WrongKeys } from '#lib/http/wrong-keys.ts'
 import { createLogger, type Logger } from '#lib/observe/logger.ts'
 import { type Clock, systemClock } from '#lib/runtime/clock.ts'
 import { migrationsFolder } from '#lib/runtime/paths.ts'
@@ -20,6 +21,8 @@ export interface ControllerDeps {
   readonly streams: ConfigStreams
   readonly fleet: Fleet
   readonly keys: KeyBook
+  /** Slows those down who guess keys. */
+  readonly wrongKeys: WrongKeys
   /** From where requests come. */
   readonly address: AddressReader
   /** Keeps web pages out while the key is the default one; undefined with a key of its own. */
@@ -72,5 +75,6 @@ export async function openControllerDeps(config: ControllerConfig, overrides: Pa
   const streams: ConfigStreams = overrides.streams ?? new ConfigStreams({ feed, presence: fleet, logger })
   const address = overrides.address ?? createAddressReader(config.trustedProxies)
   const admission = overrides.admission ?? new Admission(config.admission, { clock, logger })
-  return { config, store, feed, streams, fleet, keys, address, origin, admission, logger, clock }
+  const wrongKeys = overrides.wrongKeys ?? new WrongKeys({ address, clock, logger })
+  return { config, store, feed, streams, fleet, keys, wrongKeys, address, origin, admission, logger, clock }
 }

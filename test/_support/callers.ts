@@ -7,5 +7,5 @@ export const admin: Caller = bootstrapCaller
 /** The holder of a key of its own; the same name is the same owner. */
 export const holderOf = (name: string, role: Role = 'agent'): Caller => ({ id: `key-of-${name}`, name, role })
 
-/** For connections that no test ends. */
-export const noDrop = (): void => {}
+/** Makes what would end a connection; for those that no test ends. */
+export const noDrop = (): (() => void) => () => {}

@@ -6,6 +6,7 @@ import type { ErrorCode } from '#lib/contract/errors.ts'
 import { type KeyRequest, KeyRevokedSchema, type MadeKey, MadeKeySchema } from '#lib/contract/keys.ts'
 import { createFastLane } from '#lib/distribution/fast-lane.ts'
 import { type Listening, type RequestTimeouts, serve } from '#lib/http/serve.ts'
+import type { WrongKeys } from '#lib/http/wrong-keys.ts'
 import { silentLogger } from '#lib/observe/logger.ts'
 import type { Environment } from '#lib/runtime/env.ts'
 import { type ControllerApp, createControllerApp } from '#services/controller/app.ts'
@@ -102,6 +103,11 @@ export class TestController implements AsyncDisposable {
     await this.deps.store[Symbol.asyncDispose]()
     this.folder[Symbol.dispose]()
   }
+}
+
+/** So many wrong keys from requests without a socket that others are not looked at any more. */
+export function tryWrongKeys(wrongKeys: WrongKeys): void {
+  for (let n = 0; n < 10; n++) wrongKeys.wrong(undefined, `wrong-${n}`)
 }
 
 /** The `data` of a success, after everything that every success has was looked at. */

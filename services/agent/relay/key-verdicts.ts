@@ -1,16 +1,17 @@
 import { hash } from 'node:crypto'
+import type { KeyIdentity } from '#lib/distribution/key-headers.ts'
 import { ApiError } from '#lib/http/errors.ts'
 import { PeerError } from '#lib/http/peer.ts'
 import type { Clock } from '#lib/runtime/clock.ts'
 import type { KnownKeys } from './known-keys.ts'
 import { upstreamUnavailable } from './upstream.ts'
+import { callerFrom, type Verdict } from './verdict.ts'
+import { VerdictBook } from './verdict-book.ts'
 
 /** How long a verdict on a key lasts, in ms. */
 const VERDICT_MS = 30_000
 /** For how long after a failed check the controller is taken to be away, and is not asked again, in ms. */
 const AWAY_MS = 5000
-/** How many keys are remembered of either kind. A flood of wrong ones must not push out the right ones. */
-const MAX_KEYS = 1024
 /** How long a key may be, in characters; with a longer one the headers of the check would not be taken. */
 const MAX_KEY = 1024
 /** What a controller, or what stands before it, answers where it dislikes the form of a request: here, the key in it. */
@@ -25,69 +26,104 @@ class TooManyChecks extends ApiError {
   }
 }
 
+/** What a check of a key found: whose it is, where the controller says so. */
+export type KeyAnswer = { readonly accepted: false } | { readonly accepted: true; readonly identity: KeyIdentity | undefined }
+
 /** What a check needs. */
 export interface KeyVerdictOptions {
   /** Asks the controller; rejects where it cannot be asked. */
-  readonly ask: (key: string, path: readonly string[]) => Promise<boolean>
+  readonly ask: (key: string, path: readonly string[]) => Promise<KeyAnswer>
   readonly known: KnownKeys
-  readonly clock: Pick<Clock, 'monotonic'>
+  /** Told the id of each key that was accepted and is no longer. */
+  readonly onEnded: (id: string) => void
+  readonly clock: Pick<Clock, 'monotonic' | 'now'>
 }
 
 /**
  * Which keys a relay accepts: those that its controller accepts, asked anew every 30 s. While the controller is away,
- * only keys that it accepted before are honoured. Kept are digests, never keys.
+ * only keys that it accepted before are honoured. What is looked up and kept on the disk are digests.
  */
 export class KeyVerdicts {
   readonly #options: KeyVerdictOptions
-  /** By digest, when the verdict was given; oldest first. */
-  readonly #accepted: Map<string, number>
-  readonly #refused = new Map<string, number>()
-  readonly #checks = new Map<string, Promise<boolean>>()
+  readonly #book: VerdictBook
+  readonly #checks = new Map<string, Promise<Verdict | undefined>>()
   readonly #checking = { unknown: 0, known: 0 }
   #away: { readonly at: number; readonly error: unknown } | undefined
 
   constructor(options: KeyVerdictOptions) {
     this.#options = options
-    // Known from an earlier start: honoured while the controller is away, and asked about as soon as it is not.
-    this.#accepted = new Map(options.known.load().map((digest) => [digest, Number.NEGATIVE_INFINITY]))
+    this.#book = new VerdictBook(options)
   }
 
-  /** Whether the key was accepted less than 30 s ago. */
-  isFresh(key: string): boolean {
-    return this.#isFresh(this.#accepted.get(this.#digest(key)))
+  /** Whose a key is that was accepted less than 30 s ago. */
+  fresh(key: string): Verdict | undefined {
+    const verdict = this.known(key)
+    return this.#isFresh(verdict?.askedAt) ? verdict : undefined
+  }
+
+  /** Whose a key is that was accepted, however long ago that was. */
+  known(key: string): Verdict | undefined {
+    return this.#book.accepted(this.#digest(key))
+  }
+
+  /** The verdict by the id of its key; undefined where it is not accepted any more. */
+  byId(id: string): Verdict | undefined {
+    return this.#book.byId(id)
+  }
+
+  /** Whether a key of this name is known that may register agents. */
+  ownsAgents(name: string): boolean {
+    return this.#book.ownsAgents(name)
   }
 
   /**
-   * Whether the key is accepted, asking the controller where that is not known.
+   * Whose a key is, asking the controller where that is not known; undefined where it is not accepted.
    * @param path the relays that the question has passed, this one included
    * @throws ApiError UPSTREAM_UNAVAILABLE where it cannot be asked; RELAY_LOOP where it comes back; OVERLOADED where too many are asked about
    */
-  async accepts(key: string, path: readonly string[]): Promise<boolean> {
-    if (key.length > MAX_KEY) return false
+  async caller(key: string, path: readonly string[]): Promise<Verdict | undefined> {
+    if (key.length > MAX_KEY) return undefined
     const digest = this.#digest(key)
-    const acceptedAt = this.#accepted.get(digest)
-    if (this.#isFresh(acceptedAt)) return true
-    if (this.#isFresh(this.#refused.get(digest))) return false
+    const verdict = this.#book.accepted(digest)
+    if (verdict !== undefined) verdict.key ??= key
+    // What a relay below asks is answered by the controller: it asks because it may have missed something, as may this one.
+    if (path.length <= 1 && this.#isFresh(verdict?.askedAt)) return verdict
+    if (this.#isFresh(this.#book.refusedAt(digest))) return undefined
     const wasAway = this.#away !== undefined && this.#now() - this.#away.at < VERDICT_MS
-    const check = this.#check(key, path, digest, acceptedAt === undefined ? 'unknown' : 'known')
-    if (acceptedAt === undefined) return check
-    // Whoever was accepted before does not wait for a controller that was away a moment ago.
+    const check = this.#check(key, path, digest, verdict === undefined ? 'unknown' : 'known')
+    if (verdict === undefined) return check
+    // Whoever was accepted before does not wait for a controller that was away a moment ago; but its key may have ended meanwhile.
     const honoured = check.catch((error: unknown) => {
-      if (error instanceof ApiError && !(error instanceof TooManyChecks)) return true
+      if (error instanceof ApiError && !(error instanceof TooManyChecks)) return this.#book.accepted(digest)
       throw error
     })
     if (!wasAway) return honoured
     honoured.catch(() => {})
-    return true
+    return verdict
+  }
+
+  /**
+   * Asks about a key anew, whatever is known of it. What cannot be found out now leaves it as it is. Never rejects.
+   * @param path as for {@link caller}
+   */
+  async askAgain({ key, digest }: Verdict, path: readonly string[]): Promise<void> {
+    if (key === undefined) return
+    await this.#check(key, path, digest, 'known').catch(() => {})
   }
 
   /** The controller has accepted the key in another request. */
-  wasAccepted(key: string): void {
+  wasAccepted(key: string, identity: KeyIdentity | undefined): void {
     this.#away = undefined
-    this.#remember(this.#digest(key), true)
+    const digest = this.#digest(key)
+    this.#book.accept(digest, callerFrom(identity, digest, this.#options.clock.now()), key, this.#now())
   }
 
-  #check(key: string, path: readonly string[], digest: string, kind: 'unknown' | 'known'): Promise<boolean> {
+  /** The controller says that a key has ended. */
+  ended(id: string): void {
+    this.#book.end(id)
+  }
+
+  #check(key: string, path: readonly string[], digest: string, kind: 'unknown' | 'known'): Promise<Verdict | undefined> {
     // A question that came by way of other relays goes its own way to the end: in a loop shared ones would wait for each other.
     const isShared = path.length <= 1
     const running = isShared ? this.#checks.get(digest) : undefined
@@ -103,31 +139,28 @@ export class KeyVerdicts {
     return check
   }
 
-  async #ask(key: string, path: readonly string[], digest: string): Promise<boolean> {
+  async #ask(key: string, path: readonly string[], digest: string): Promise<Verdict | undefined> {
+    const askedAt = this.#now()
+    const { endings } = this.#book
     try {
-      const accepted = await this.#options.ask(key, path)
+      const answer = await this.#options.ask(key, path)
       this.#away = undefined
-      this.#remember(digest, accepted)
-      return accepted
+      if (answer.accepted) {
+        const caller = callerFrom(answer.identity, digest, this.#options.clock.now())
+        // That it has ended may have been heard while this answer was on its way: then the answer is about the time before.
+        if (this.#book.endedSince(caller.id, endings)) return await this.#ask(key, path, digest)
+        return this.#book.accept(digest, caller, key, askedAt)
+      }
+      this.#book.refuse(digest)
+      return undefined
     } catch (error) {
       if (error instanceof ApiError) throw error
       const status = error instanceof PeerError ? error.status : undefined
       // Whoever has no valid key can bring these about: they say nothing of the controller, or of other keys.
-      if (DISLIKED.includes(status)) return false
+      if (DISLIKED.includes(status)) return undefined
       if (status === undefined || status < 400 || status >= 500) this.#away = { at: this.#now(), error }
       throw upstreamUnavailable('check the API key', error)
     }
-  }
-
-  /** Keeps a verdict as the newest; the oldest of its kind goes where there are too many. */
-  #remember(digest: string, accepted: boolean): void {
-    const [kind, other] = accepted ? [this.#accepted, this.#refused] : [this.#refused, this.#accepted]
-    const isNew = !kind.delete(digest)
-    const changed = other.delete(digest)
-    kind.set(digest, this.#now())
-    const [oldest] = kind.keys()
-    if (kind.size > MAX_KEYS && oldest !== undefined) kind.delete(oldest)
-    if (accepted ? isNew : changed) this.#options.known.save([...this.#accepted.keys()])
   }
 
   #isFresh(verdictAt: number | undefined): boolean {

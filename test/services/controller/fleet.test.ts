@@ -67,7 +67,7 @@ describe('ten thousand agents that poll', () => {
     const pollAll = () => {
       for (const [i, agentId] of ids.entries()) {
         if (i % 2 === 0) fleet.seen({ agentId, heldVersion: 7, via: 'poll', caller: admin })
-        else fleet.attach({ agentId, heldVersion: 7, via: 'wait', caller: admin }, noDrop)()
+        else fleet.attach({ agentId, heldVersion: 7, via: 'wait', caller: admin }, noDrop())()
       }
     }
     /** Resolves with what was written, once nothing more is under way. */
@@ -123,7 +123,7 @@ describe('two hosts with one id', () => {
     const fleet = await disk.open()
     const twins = () => disk.logged.filter((message) => message.includes('DATA_DIR was copied')).length
     await fleet.register('a', registration('one'), [], null)
-    const leave = fleet.attach({ agentId: 'a', heldVersion: 1, via: 'stream', caller: admin }, noDrop)
+    const leave = fleet.attach({ agentId: 'a', heldVersion: 1, via: 'stream', caller: admin }, noDrop())
     await fleet.register('a', { ...registration('one'), port: 9 }, [], null)
     expect(twins()).toBe(0)
     await fleet.register('a', registration('two'), [], null)
@@ -162,7 +162,7 @@ describe('a fleet that is opened again', () => {
     const held = [item('below', { connected: true, registration: registration('below'), report: applied, held_version: 1 })]
     await before.batch('relay', { sessions: { relay: 's1' }, agents: held }, admin)
     disk.clock.pass(60_000)
-    before.attach({ agentId: 'relay', heldVersion: 1, via: 'stream', caller: admin }, noDrop)()
+    before.attach({ agentId: 'relay', heldVersion: 1, via: 'stream', caller: admin }, noDrop())()
     const shown = (await before.page({})).agents
     expect(shown).toHaveLength(4)
 

@@ -10,7 +10,7 @@ import { AgentDeletedSchema, AgentSchema, AgentsPageSchema } from '#lib/contract
 import { KeyRevokedSchema, KeysSchema, MadeKeySchema } from '#lib/contract/keys.ts'
 import { ApiError } from '#lib/http/errors.ts'
 import { type Store, type StoredKey, StoreUnavailableError } from '#lib/store/port.ts'
-import { checkError, dataOf, errorOf, TestController, type TestRequest } from '#test/_support/controller.ts'
+import { checkError, dataOf, errorOf, TestController, type TestRequest, tryWrongKeys } from '#test/_support/controller.ts'
 import { rawRequest, requestBytes } from '#test/_support/raw-http.ts'
 import { operations } from './openapi.ts'
 
@@ -68,6 +68,7 @@ interface Case {
 const keyCases = (operation: string, request: TestRequest): Case[] => [
   { operation, status: 401, request: { ...request, key: null }, body: 'UNAUTHORIZED' },
   { operation, status: 403, request: { ...request, key: 'wrong' }, body: 'FORBIDDEN' },
+  { operation, status: 429, request: { ...request, key: 'another' }, before: ({ deps }) => tryWrongKeys(deps.wrongKeys), body: 'TOO_MANY_ATTEMPTS' },
   {
     operation,
     status: 403,
@@ -258,7 +259,7 @@ describe('the controller answers', () => {
       await before?.(controller)
       const held = controller.deps.feed.current?.version ?? 0
       const response = await controller.request(path ?? operation.split(' ')[1] ?? '', request)
-      if (status === 503) expect(response.headers.get('Retry-After')).toMatch(/^\d+$/)
+      if (status === 503 || status === 429) expect(response.headers.get('Retry-After')).toMatch(/^\d+$/)
       if (typeof body === 'string') await errorOf(response, status, body)
       else if (body) await dataOf(response, status, body)
       else expect([response.status, await response.text()]).toEqual([status, ''])
