@@ -25,7 +25,9 @@ if (stale) {
   const old = join(root, `dist.${process.pid}.old`)
   await build({
     absWorkingDir: root,
-    entryPoints: ['controller', 'agent', 'worker'].map((name) => ({ in: `services/${name}/main.ts`, out: name })).concat({ in: 'services/all.ts', out: 'all' }),
+    entryPoints: ['controller', 'agent', 'worker']
+      .map((name) => ({ in: `services/${name}/main.ts`, out: name }))
+      .concat({ in: 'services/all.ts', out: 'all' }, { in: 'lib/schema/thread.ts', out: 'schema-thread' }),
     outdir: fresh,
     bundle: true,
     splitting: true,

@@ -40,9 +40,9 @@ const workerClient = createWorkerClient(workerUrl)
 /** Publishes, and waits until the worker says that it has that version. */
 async function publishAndFollow(path: string): Promise<void> {
   const start = performance.now()
-  const answer = await controllerClient.config.$post({ json: { data: { url: `${target.url}${path}` } }, header: {} })
+  const answer = await controllerClient.config.$post({ query: {}, json: { data: { url: `${target.url}${path}` } }, header: {} })
+  if (answer.status !== 201) throw new Error(`Cannot publish: ${(await answer.json()).message}`)
   const published = await answer.json()
-  if (!published.success) throw new Error(`Cannot publish: ${published.message}`)
   say(`published version ${published.data.version} with url ${target.url}${path}: durable after ${since(start)}`)
   for (;;) {
     const held = await (await workerClient.config.$get()).json()

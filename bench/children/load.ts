@@ -6,6 +6,8 @@ import { runLoad } from '../support/protocol.ts'
 import { RawConnection } from '../support/raw-connection.ts'
 
 const SAMPLES = 5
+/** Stands in a request for a number of its own. */
+const UNIQUE = '@@@@@@@@@@'
 
 /** Versions are consecutive where each came once and they span exactly as many numbers. */
 function assertConsecutive(versions: readonly number[]): number {
@@ -20,6 +22,15 @@ function assertConsecutive(versions: readonly number[]): number {
 answerCalls(
   on(runLoad, async ({ port, request, connections: count, until, expect, versions: readVersions = false }) => {
     const bytes = Buffer.from(request)
+    const uniqueAt = bytes.indexOf(UNIQUE)
+    // Far from those of another round.
+    let unique = Math.floor(Math.random() * 8e9)
+    const nextRequest = () => {
+      if (uniqueAt === -1) return bytes
+      const own = Buffer.from(bytes)
+      own.write(String(unique++).padStart(UNIQUE.length, '0'), uniqueAt)
+      return own
+    }
     const connections = await RawConnection.openMany(port, count)
     const samples: string[] = []
     const versions: number[] = []
@@ -42,7 +53,7 @@ answerCalls(
           const next = () => {
             if (over || sent === wanted) return resolve()
             sent += 1
-            connection.send(bytes, answered, reject)
+            connection.send(nextRequest(), answered, reject)
           }
           const answered = (answer: RawAnswer) => {
             check(answer)

@@ -26,7 +26,7 @@ export const runLoad = command(
   'run',
   z.object({
     port: z.number(),
-    /** The whole request as it goes over the wire. */
+    /** The whole request as it goes over the wire; `@@@@@@@@@@` in it is another number in each. */
     request: z.string(),
     connections: z.number().int().positive(),
     /** Ends after this time, or after this many requests. */

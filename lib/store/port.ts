@@ -54,12 +54,10 @@ export interface NewConfig {
 }
 
 /** What became of a publish. */
-export interface Published {
-  readonly config: StoredConfig
-  readonly head: AuditHead
-  /** Whether this was stored before, for the same Idempotency-Key: then nothing is new. */
-  readonly repeated: boolean
-}
+export type Published =
+  | { readonly config: StoredConfig; readonly repeated: false; readonly head: AuditHead }
+  /** It was stored before, for the same Idempotency-Key: nothing is new. */
+  | { readonly config: StoredConfig; readonly repeated: true }
 
 /** The config schema in force; revision 0 where there has never been one. */
 export interface ConfigSchemaInForce {
@@ -168,6 +166,12 @@ export interface Store extends AsyncDisposable {
    * @throws VersionConflictError where `allowed` refuses the latest version; IdempotencyKeyReusedError; SchemaChangedError
    */
   publish(config: NewConfig, actor: Actor): Promise<Published>
+  /**
+   * What was published with an Idempotency-Key less than a day ago; undefined where nothing was.
+   * @param keyId of the API key that it came with
+   * @throws IdempotencyKeyReusedError
+   */
+  publishedWith(keyId: string, idempotency: Idempotency): Promise<StoredConfig | undefined>
   /** The config of the highest version. */
   latest(): Promise<StoredConfig | undefined>
   /** The config of one version. */

@@ -7,10 +7,13 @@ import { apiKeyAuth, openPaths } from '#lib/http/auth.ts'
 import { addDocs } from '#lib/http/docs.ts'
 import { refuseBrowsers } from '#lib/http/origin.ts'
 import type { ControllerDeps } from './deps.ts'
+import { adminRoutes } from './routes/admin.ts'
 import { agentRoutes } from './routes/agents.ts'
 import { configRoutes } from './routes/config.ts'
+import { historyRoutes } from './routes/configs.ts'
 import { keyRoutes } from './routes/keys.ts'
 import { operatingRoutes } from './routes/operating.ts'
+import { schemaRoutes } from './routes/schema.ts'
 import { statusRoutes } from './routes/status.ts'
 
 /** The controller as a Hono app; needs no socket, so that tests call it by `app.request`. */
@@ -18,7 +21,7 @@ export function createControllerApp(deps: ControllerDeps) {
   const app = createApp({ logger: deps.logger, refusesHead: ['/config/stream'] })
   if (deps.origin) app.use(refuseBrowsers(deps.origin))
   app.use(apiKeyAuth({ keys: deps.keys, open: openPaths, wrongKeys: deps.wrongKeys }))
-  // The stream before the configs: its path would be a version of theirs.
+  // The stream and the schema before the configs: their paths would be versions of theirs.
   const routes = app
     .route('/', operatingRoutes(deps))
     .route('/', registerRoutes({ feed: deps.feed, roll: deps.fleet }))
@@ -28,6 +31,9 @@ export function createControllerApp(deps: ControllerDeps) {
     .route('/', keyRoutes(deps))
     .route('/', streamRoutes(deps))
     .route('/', latestRoutes({ feed: deps.feed, presence: deps.fleet }))
+    .route('/', schemaRoutes(deps))
+    .route('/', historyRoutes(deps))
+    .route('/', adminRoutes(deps))
     .route('/', configRoutes(deps))
   addDocs(app, {
     title: 'Controller',

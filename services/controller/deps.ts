@@ -9,17 +9,22 @@ import { type Clock, systemClock } from '#lib/runtime/clock.ts'
 import { migrationsFolder } from '#lib/runtime/paths.ts'
 import type { Store } from '#lib/store/port.ts'
 import { openSqliteStore } from '#lib/store/sqlite/store.ts'
+import { Backups } from './backup.ts'
 import type { ControllerConfig } from './config.ts'
+import { ConfigSchema } from './config-schema.ts'
 import { Fleet } from './fleet/fleet.ts'
 import { KeyBook } from './keys/key-book.ts'
 
 /** What the controller's routes stand on. */
 export interface ControllerDeps {
-  readonly config: Pick<ControllerConfig, 'ownKey' | 'allowedHosts' | 'maxConfigBytes'>
+  readonly config: Pick<ControllerConfig, 'ownKey' | 'allowedHosts' | 'maxConfigBytes' | 'dbPath'>
   readonly store: Store
   readonly feed: ConfigFeed
   readonly streams: ConfigStreams
   readonly fleet: Fleet
+  /** What configs have to meet. */
+  readonly schema: ConfigSchema
+  readonly backups: Backups
   readonly keys: KeyBook
   /** Slows those down who guess keys. */
   readonly wrongKeys: WrongKeys
@@ -73,8 +78,10 @@ export async function openControllerDeps(config: ControllerConfig, overrides: Pa
   const ownsAgents = (name: string) => keys.ownsAgents(name)
   const fleet = overrides.fleet ?? (await readFrom(store, () => Fleet.open({ store, feed, clock, logger, ownsAgents })))
   const streams: ConfigStreams = overrides.streams ?? new ConfigStreams({ feed, presence: fleet, logger })
+  const schema = overrides.schema ?? (await readFrom(store, () => ConfigSchema.open({ store, logger })))
+  const backups = overrides.backups ?? new Backups(store, config.dbPath)
   const address = overrides.address ?? createAddressReader(config.trustedProxies)
   const admission = overrides.admission ?? new Admission(config.admission, { clock, logger })
   const wrongKeys = overrides.wrongKeys ?? new WrongKeys({ address, clock, logger })
-  return { config, store, feed, streams, fleet, keys, wrongKeys, address, origin, admission, logger, clock }
+  return { config, store, feed, streams, fleet, schema, backups, keys, wrongKeys, address, origin, admission, logger, clock }
 }

@@ -3,8 +3,8 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 
-/** A line of a service's JSON log, as far as tests look at it. */
-const LogLineSchema = z.object({ level: z.number(), msg: z.string(), part: z.string().optional(), port: z.number().optional() })
+/** A line of a service's JSON log: what tests look at, and all the rest of it. */
+const LogLineSchema = z.looseObject({ level: z.number(), msg: z.string(), part: z.string().optional(), port: z.number().optional() })
 export type LogLine = z.infer<typeof LogLineSchema>
 
 const projectRoot = fileURLToPath(new URL('../..', import.meta.url))

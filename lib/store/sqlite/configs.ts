@@ -3,9 +3,18 @@ import { eq, sql } from 'drizzle-orm'
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
 import type { Clock } from '../../runtime/clock.ts'
 import { OperationRefused } from '../../sqlite/group-commit.ts'
-import { type Actor, type NewConfig, type Published, SchemaChangedError, type StoredConfig, VersionConflictError } from '../port.ts'
-import { type Auditor, headReader } from './audit.ts'
-import { publishKeysOf } from './publish-keys.ts'
+import {
+  type Actor,
+  type Idempotency,
+  IdempotencyKeyReusedError,
+  type NewConfig,
+  type Published,
+  SchemaChangedError,
+  type StoredConfig,
+  VersionConflictError,
+} from '../port.ts'
+import type { Auditor } from './audit.ts'
+import type { PublishKeys } from './publish-keys.ts'
 import { revisionReader } from './schemas.ts'
 import { configVersions } from './tables.ts'
 
@@ -33,7 +42,7 @@ export interface Publication {
  * not by building SQL.
  * @returns to be called inside a transaction; throws OperationRefused where the publish may not go on
  */
-export function publisher(db: BetterSQLite3Database, clock: Pick<Clock, 'now'>, audit: Auditor) {
+export function publisher(db: BetterSQLite3Database, clock: Pick<Clock, 'now'>, audit: Auditor, keys: PublishKeys) {
   const latest = db
     .select({ version: sql<number>`coalesce(max(${configVersions.version}), 0)` })
     .from(configVersions)
@@ -59,15 +68,21 @@ export function publisher(db: BetterSQLite3Database, clock: Pick<Clock, 'now'>, 
       traceparent: sql.placeholder('traceparent'),
     })
     .prepare()
-  const keys = publishKeysOf(db, clock)
   const revision = revisionReader(db)
-  const head = headReader(db)
+
+  const firstUse = (keyId: string, idempotency: Idempotency): number | undefined => {
+    try {
+      return keys.find(keyId, idempotency)
+    } catch (error) {
+      throw error instanceof IdempotencyKeyReusedError ? new OperationRefused(error) : error
+    }
+  }
 
   return ({ config, actor }: Publication): Published => {
     const { idempotency, rollback_of } = config
-    const repeated = idempotency && keys.find(actor.key_id, idempotency)
+    const repeated = idempotency && firstUse(actor.key_id, idempotency)
     const first = repeated === undefined ? undefined : byVersion.get({ version: repeated })
-    if (first) return { config: toConfig(first), head: head(), repeated: true }
+    if (first) return { config: toConfig(first), repeated: true }
     const held = latest.get()?.version ?? 0
     if (config.allowed && !config.allowed(held)) throw new OperationRefused(new VersionConflictError(held))
     if (config.schema_revision !== undefined && config.schema_revision !== revision()) {

@@ -1,7 +1,6 @@
 import { and, eq, lt, sql } from 'drizzle-orm'
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
 import type { Clock } from '../../runtime/clock.ts'
-import { OperationRefused } from '../../sqlite/group-commit.ts'
 import { type Idempotency, IdempotencyKeyReusedError } from '../port.ts'
 import { publishKeys } from './tables.ts'
 
@@ -12,7 +11,7 @@ const KEPT_MS = 86_400_000
 export interface PublishKeys {
   /**
    * The version that was published with it before; undefined where none was.
-   * @throws OperationRefused where that was another request
+   * @throws IdempotencyKeyReusedError where that was another request
    */
   find(keyId: string, idempotency: Idempotency): number | undefined
   /** Remembers it, and forgets those whose day is over. */
@@ -44,7 +43,7 @@ export function publishKeysOf(db: BetterSQLite3Database, clock: Pick<Clock, 'now
     find: (id, { key, fingerprint }) => {
       const known = find.get({ keyId: id, idempotencyKey: key })
       if (known === undefined || clock.now() - known.at >= KEPT_MS) return undefined
-      if (known.fingerprint !== fingerprint) throw new OperationRefused(new IdempotencyKeyReusedError(known.version))
+      if (known.fingerprint !== fingerprint) throw new IdempotencyKeyReusedError(known.version)
       return known.version
     },
     remember: (id, { key, fingerprint }, version) => {

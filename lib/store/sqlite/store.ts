@@ -11,6 +11,7 @@ import { cannotOpen, openMigrated, takeLock } from './database.ts'
 import { refuseForeignFile } from './files.ts'
 import { historyReader } from './history.ts'
 import { keyChanger, keyReader, keyUseSaver } from './keys.ts'
+import { publishKeysOf } from './publish-keys.ts'
 import { schemaReader, schemaSetter } from './schemas.ts'
 import { stateSaver, toState } from './states.ts'
 import { agentStates, configVersions, registeredAgents, writeProbe } from './tables.ts'
@@ -41,7 +42,8 @@ export function openSqliteStore(options: { readonly path: string; readonly migra
     const sqlite = openMigrated(options)
     const db = drizzle({ client: sqlite })
     const audit = auditor(db, options.clock)
-    const publishes = new GroupCommit(sqlite, publisher(db, options.clock, audit))
+    const publishKeys = publishKeysOf(db, options.clock)
+    const publishes = new GroupCommit(sqlite, publisher(db, options.clock, audit, publishKeys))
     const registrations = new GroupCommit(sqlite, registrar(db, options.clock))
     const deletions = new GroupCommit(sqlite, remover(db, audit))
     const keyChanges = new GroupCommit(sqlite, keyChanger(db, options.clock, audit))
@@ -52,6 +54,12 @@ export function openSqliteStore(options: { readonly path: string; readonly migra
     const states = new GroupCommit(sqlite, stateSaver(db), { maxBatch: 1 })
     return {
       publish: (config, actor) => guarded(() => publishes.submit({ config, actor })),
+      publishedWith: (keyId, idempotency) =>
+        guarded(() => {
+          const version = publishKeys.find(keyId, idempotency)
+          const row = version === undefined ? undefined : db.select().from(configVersions).where(eq(configVersions.version, version)).get()
+          return row && toConfig(row)
+        }),
       latest: () =>
         guarded(() => {
           const row = db.select().from(configVersions).orderBy(desc(configVersions.version)).limit(1).get()

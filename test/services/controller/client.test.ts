@@ -43,7 +43,7 @@ describe('the RPC client', () => {
       const { error } = await none.json()
       expect(error.code satisfies ErrorCode).toBe('NOT_FOUND')
     }
-    await client.config.$post({ json: { data: { url: 'http://a/' } }, header: {} })
+    await client.config.$post({ query: {}, json: { data: { url: 'http://a/' } }, header: {} })
     const some = await client.config.$get({ query: {}, header: {} })
     expect(some.status).toBe(200)
     if (some.status === 200) {

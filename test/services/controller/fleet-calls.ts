@@ -87,6 +87,7 @@ export function forgetfulStore(clock: HeldClock): Store {
   const nothing = async () => undefined
   return {
     publish: () => Promise.reject(new Error('this store takes no config')),
+    publishedWith: nothing,
     latest: nothing,
     byVersion: nothing,
     registerAgent: async (agent) => {

@@ -1,11 +1,15 @@
+import { hash } from 'node:crypto'
 import { afterAll, describe, expect, it, vi } from 'vitest'
 import type { z } from 'zod'
 import { RegisterResponseSchema } from '#lib/contract/agent.ts'
+import { AuditPageSchema } from '#lib/contract/audit.ts'
 import { ConfigSchema } from '#lib/contract/config.ts'
+import { SchemaDeletedSchema, StoredSchemaSchema } from '#lib/contract/config-schema.ts'
 import type { ErrorCode } from '#lib/contract/errors.ts'
 import { BatchAcceptedSchema, ReportAcceptedSchema } from '#lib/contract/fleet.ts'
 import { FleetStatusSchema } from '#lib/contract/fleet-status.ts'
 import { HealthSchema, ReadySchema } from '#lib/contract/health.ts'
+import { DryRunSchema, HistoryPageSchema, VersionDiffSchema } from '#lib/contract/history.ts'
 import { AgentDeletedSchema, AgentSchema, AgentsPageSchema } from '#lib/contract/inventory.ts'
 import { KeyRevokedSchema, KeysSchema, MadeKeySchema } from '#lib/contract/keys.ts'
 import { ApiError } from '#lib/http/errors.ts'
@@ -23,6 +27,7 @@ const awayStore: Store = (() => {
   }
   return {
     publish: away,
+    publishedWith: away,
     latest: async () => undefined,
     byVersion: away,
     registerAgent: away,
@@ -35,7 +40,7 @@ const awayStore: Store = (() => {
     saveAgentStates: away,
     deleteAgent: away,
     history: away,
-    schema: away,
+    schema: async () => ({ revision: 0, stored: undefined }),
     setSchema: away,
     audit: away,
     keys: async () => [],
@@ -49,6 +54,16 @@ const awayStore: Store = (() => {
 })()
 
 const config = { data: { url: 'https://example.com/ping' } }
+const repeat = { body: config, headers: { 'Idempotency-Key': 'once' } }
+const other = { body: { data: {} }, headers: repeat.headers }
+const back = { body: { version: 1 } }
+const schema = { method: 'PUT', body: { type: 'object', required: ['url'] } }
+const demandUrl = (controller: TestController) => controller.request('/config/schema?force=true', schema)
+const overload = () => {
+  throw refused()
+}
+/** The same store where only the schema cannot be written. */
+const awaySchema: Store = { ...awayStore, latest: async () => undefined }
 /** Pairs of operation and status that an answer was really seen for; the last test holds them against the document. */
 const seen = new Set<string>()
 
@@ -186,6 +201,78 @@ const cases: readonly Case[] = [
   ...bodyCases('post /config', 1024 * 1024),
   ...keyCases('post /config', { body: config }),
 
+  { operation: 'post /config', status: 200, path: '/config?dry_run=true', request: { body: config }, body: DryRunSchema },
+  { operation: 'post /config', status: 409, request: repeat, before: (controller) => controller.request('/config', other), body: 'IDEMPOTENCY_KEY_REUSED' },
+  { operation: 'post /config', status: 400, request: { body: { data: {} } }, before: demandUrl, body: 'SCHEMA_VIOLATION' },
+
+  ...['post /config/rollback'].flatMap((operation): Case[] => [
+    { operation, status: 201, request: back, published: 2, body: ConfigSchema },
+    { operation, status: 200, path: '/config/rollback?dry_run=true', request: back, published: 2, body: DryRunSchema },
+    { operation, status: 400, request: back, published: 1, before: demandUrl, body: 'SCHEMA_VIOLATION' },
+    { operation, status: 404, request: back, body: 'NOT_FOUND' },
+    {
+      operation,
+      status: 409,
+      request: { ...back, headers: repeat.headers },
+      published: 1,
+      before: (c) => c.request('/config', other),
+      body: 'IDEMPOTENCY_KEY_REUSED',
+    },
+    { operation, status: 412, request: { ...back, headers: { 'If-Match': '"7"' } }, published: 1, body: 'VERSION_CONFLICT' },
+    { operation, status: 503, request: back, open: { overrides: { store: awayStore } }, body: 'STORE_UNAVAILABLE' },
+    ...bodyCases(operation, 16 * 1024),
+    ...keyCases(operation, back),
+  ]),
+
+  { operation: 'get /configs', status: 200, path: '/configs?data=true&limit=1&before=2', published: 2, body: HistoryPageSchema },
+  { operation: 'get /configs', status: 400, path: '/configs?data=yes', body: 'INVALID_REQUEST' },
+  { operation: 'get /configs', status: 503, open: { overrides: { store: awayStore } }, body: 'STORE_UNAVAILABLE' },
+  ...keyCases('get /configs', {}),
+
+  { operation: 'get /configs/diff', status: 200, path: '/configs/diff?from=1&to=2', published: 2, body: VersionDiffSchema },
+  { operation: 'get /configs/diff', status: 400, path: '/configs/diff?from=a&to=2', body: 'INVALID_VERSION' },
+  { operation: 'get /configs/diff', status: 404, path: '/configs/diff?from=1&to=2', published: 1, body: 'NOT_FOUND' },
+  { operation: 'get /configs/diff', status: 503, path: '/configs/diff?from=1&to=2', open: { overrides: { store: awayStore } }, body: 'STORE_UNAVAILABLE' },
+  ...keyCases('get /configs/diff', {}),
+
+  { operation: 'get /config/schema', status: 200, before: demandUrl, body: StoredSchemaSchema },
+  { operation: 'get /config/schema', status: 404, body: 'NOT_FOUND' },
+  {
+    operation: 'get /config/schema',
+    status: 503,
+    before: ({ deps }) => vi.spyOn(deps.schema, 'stored', 'get').mockImplementation(overload),
+    body: 'OVERLOADED',
+  },
+  ...keyCases('get /config/schema', {}),
+  ...['put /config/schema'].flatMap((operation): Case[] => [
+    { operation, status: 200, request: schema, body: StoredSchemaSchema },
+    { operation, status: 400, request: { ...schema, body: { type: 'objekt' } }, body: 'INVALID_SCHEMA' },
+    { operation, status: 400, request: schema, published: 1, body: 'SCHEMA_VIOLATION' },
+    { operation, status: 503, request: schema, open: { overrides: { store: awaySchema } }, body: 'STORE_UNAVAILABLE' },
+    ...bodyCases(operation, 256 * 1024).flatMap((one) => (one.name === 'nothing in it' ? [] : [{ ...one, request: { ...one.request, method: 'PUT' } }])),
+    ...keyCases(operation, schema),
+  ]),
+  ...['delete /config/schema'].flatMap((operation): Case[] => [
+    { operation, status: 200, request: { method: 'DELETE' }, before: demandUrl, body: SchemaDeletedSchema },
+    { operation, status: 400, path: `/config/schema?comment=${'x'.repeat(1001)}`, request: { method: 'DELETE' }, body: 'INVALID_REQUEST' },
+    { operation, status: 404, request: { method: 'DELETE' }, body: 'NOT_FOUND' },
+    {
+      operation,
+      status: 503,
+      request: { method: 'DELETE' },
+      before: ({ deps }) => vi.spyOn(deps.schema, 'remove').mockRejectedValue(refused()),
+      body: 'OVERLOADED',
+    },
+    ...keyCases(operation, { method: 'DELETE' }),
+  ]),
+
+  { operation: 'get /audit', status: 200, published: 2, body: AuditPageSchema },
+  { operation: 'get /audit', status: 400, path: '/audit?limit=0', body: 'INVALID_REQUEST' },
+  { operation: 'get /audit', status: 503, open: { overrides: { store: awayStore } }, body: 'STORE_UNAVAILABLE' },
+  ...keyCases('get /audit', {}),
+  { operation: 'get /backup', status: 503, open: { overrides: { store: awayStore } }, body: 'STORE_UNAVAILABLE' },
+  ...keyCases('get /backup', {}),
+
   { operation: 'get /config', status: 200, published: 1, body: ConfigSchema },
   { operation: 'get /config', status: 304, published: 1, request: { headers: { 'If-None-Match': '"1"' } }, body: null },
   { operation: 'get /config', status: 400, path: '/config?wait=x', body: 'INVALID_REQUEST' },
@@ -264,20 +351,20 @@ describe('the controller answers', () => {
       else if (body) await dataOf(response, status, body)
       else expect([response.status, await response.text()]).toEqual([status, ''])
       // Whatever was refused has changed nothing.
-      expect(controller.deps.feed.current?.version ?? 0).toBe(operation === 'post /config' && status === 201 ? held + 1 : held)
+      expect(controller.deps.feed.current?.version ?? 0).toBe(operation.startsWith('post /config') && status === 201 ? held + 1 : held)
       seen.add(`${operation} ${response.status}`)
     },
   )
 
-  it.each(['post /register', 'post /config', 'post /agents/reports', 'post /agents/{id}/report', 'post /keys'])(
+  it.each(['post /register', 'post /config', 'post /config/rollback', 'put /config/schema', 'post /agents/reports', 'post /agents/{id}/report', 'post /keys'])(
     '%s: 408 to a body that stops',
     async (operation) => {
       await using controller = await TestController.open()
       const { port } = await controller.listen({ headers_ms: 100, request_ms: 200 })
-      const path = operation.split(' ')[1] ?? ''
+      const [method = '', path = ''] = operation.split(' ')
       const answer = await rawRequest(
         port,
-        requestBytes('POST', path, { headers: { 'X-API-Key': 'a-key-of-its-own', 'Content-Length': '100' }, body: '{"data":' }),
+        requestBytes(method.toUpperCase(), path, { headers: { 'X-API-Key': 'a-key-of-its-own', 'Content-Length': '100' }, body: '{"data":' }),
       )
       if (!answer) throw new Error('closed without an answer')
       checkError(answer, 'REQUEST_TIMEOUT')
@@ -291,6 +378,19 @@ describe('the controller answers', () => {
     expect([answer.status, answer.headers.get('Content-Type')]).toEqual([200, 'text/event-stream'])
     await answer.body?.cancel()
     seen.add(`get /config/stream ${answer.status}`)
+  })
+
+  it('get /backup: 200', async () => {
+    await using controller = await TestController.open()
+    const answer = await controller.request('/backup')
+    const bytes = new Uint8Array(await answer.arrayBuffer())
+    expect([answer.status, answer.headers.get('Content-Type'), answer.headers.get('Content-Length')]).toEqual([
+      200,
+      'application/vnd.sqlite3',
+      String(bytes.byteLength),
+    ])
+    expect(answer.headers.get('Repr-Digest')).toBe(`sha-256=:${hash('sha256', bytes, 'base64')}:`)
+    seen.add(`get /backup ${answer.status}`)
   })
 
   it('500 to what nobody foresaw, with nothing of the inside', async () => {
