@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { environmentTable } from './docs/environment.ts'
 import { errorsPage } from './docs/errors.ts'
+import { rolesTable } from './docs/roles.ts'
 import { routesTable } from './docs/routes.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -59,6 +60,7 @@ try {
   const environment = environmentTable()
   fill('README.md', { routes, environment })
   fill('docs/configuration.md', { environment })
+  fill('docs/keys.md', { roles: rolesTable() })
   checkNames()
 } finally {
   rmSync(scratch, { recursive: true, force: true })
