@@ -53,6 +53,11 @@ export const BatchedAgentSchema = z.object({
     .meta({ description: 'The relay holds a connection of the agent: it is alive for as long as its relay is, until the relay says otherwise.' }),
   relay_id: AgentIdSchema.optional().meta({ description: 'The relay that the agent follows; absent: the one that sends.' }),
   registration: RegisterRequestSchema.optional().meta({ description: 'Where the agent registered since the last batch, or was unknown.' }),
+  owner: z.string().max(100).optional().meta({
+    description:
+      'The name of the key that speaks for the agent below the relay; absent: an admin’s, or not known. With a registration the agent is registered in its name.',
+    example: 'web-01',
+  }),
   report: ReportSchema.optional(),
 })
 export type BatchedAgent = z.infer<typeof BatchedAgentSchema>
@@ -75,8 +80,11 @@ export const BatchSchema = z
   })
 export type Batch = z.infer<typeof BatchSchema>
 
-/** What a batch is answered with: agents that are not known are named, so that the relay sends their registrations. */
+/**
+ * What a batch is answered with: agents that are not known are named, so that the relay sends their registrations; and those
+ * that belong to another than their `owner`, of which nothing was taken.
+ */
 export const BatchAcceptedSchema = z
-  .object({ accepted: z.number().int(), unknown: z.array(z.string()) })
+  .object({ accepted: z.number().int(), unknown: z.array(z.string()), not_permitted: z.array(z.string()).optional() })
   .meta({ id: 'BatchAccepted', example: { accepted: 1, unknown: [] } })
 export type BatchAccepted = z.infer<typeof BatchAcceptedSchema>

@@ -43,7 +43,8 @@ export const KeyNameSchema = z
   .refine((name) => name !== BOOTSTRAP_KEY_NAME, { error: `expected another name than ${BOOTSTRAP_KEY_NAME}, which is the controller's own key` })
   .meta({ example: 'web-01' })
 
-const RoleSchema = z.enum(roles, { error: `expected one of ${roles.join(', ')}` }).meta({ example: 'agent' })
+/** A role. */
+export const RoleSchema = z.enum(roles, { error: `expected one of ${roles.join(', ')}` }).meta({ example: 'agent' })
 
 /** `POST /keys`. */
 export const KeyRequestSchema = z

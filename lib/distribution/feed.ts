@@ -4,6 +4,7 @@ import { type EventBytes, eventBytes } from '../http/event-sink.ts'
 import { type Clock, systemClock } from '../runtime/clock.ts'
 import { Deadlines } from '../watch/deadlines.ts'
 import { ChangeHub } from '../watch/hub.ts'
+import { KeyConnections } from './key-connections.ts'
 
 /** How many watchers a second come back after a drain: what a controller that has just started takes with ease. */
 const RETURNS_PER_SECOND = 1000
@@ -40,6 +41,8 @@ export class ConfigFeed {
   readonly hub: ChangeHub<Snapshot>
   /** When held requests are answered without news. */
   readonly deadlines = new Deadlines()
+  /** Those who watch, by their keys. */
+  readonly byKey = new KeyConnections()
 
   readonly #clock: Pick<Clock, 'random'>
   #announced: ReceivedConfig | undefined

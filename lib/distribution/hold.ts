@@ -1,10 +1,12 @@
 import type { ServerResponse } from 'node:http'
 import type { HeaderReader } from '../http/auth.ts'
+import type { Caller } from '../http/caller.ts'
 import type { ApiError } from '../http/errors.ts'
 import { forgetHeaders } from '../http/event-sink.ts'
 import { writeError } from '../http/reply.ts'
 import { requestIdFrom } from '../http/request-id.ts'
 import type { ConfigFeed, Snapshot } from './feed.ts'
+import type { Drop } from './key-connections.ts'
 import { type Answer, type Held, holds, latestAnswer, newsAnswer, shuttingDown } from './watch.ts'
 
 /** Writes an answer by Node's own response. */
@@ -30,7 +32,8 @@ function idReader(headers: HeaderReader): HeaderReader {
  * turn in which the change is announced. The routes do the same through promises, a Context and signals, at twice
  * the time and memory for each watcher: with a thousand of them that is what the last one waits for.
  * @param current what the reader holds already
- * @param attach takes what ends it before there is news, and gives what is called once when it is over
+ * @param caller whose request it is: it ends with the key
+ * @param attach takes what ends it where its agent is deleted, and gives what is called once when it is over
  */
 export function holdUntilChanged(
   outgoing: ServerResponse,
@@ -39,7 +42,8 @@ export function holdUntilChanged(
   feed: ConfigFeed,
   current: Snapshot,
   timeoutMs: number,
-  attach: (end: (why: ApiError) => void) => () => void,
+  caller: Caller,
+  attach: ((drop: Drop) => () => void) | undefined,
 ): void {
   const asked = idReader(headers)
   forgetHeaders(outgoing)
@@ -49,8 +53,10 @@ export function holdUntilChanged(
     over = true
     takeBack()
     unsubscribe()
-    detach()
+    feed.byKey.delete(caller, drop)
+    detach?.()
   }
+  const refuse = (why: ApiError) => writeError(outgoing, requestIdFrom(asked.get('x-request-id')), why)
   const takeBack = feed.deadlines.add(timeoutMs, () => {
     leave()
     sendLatest(outgoing, asked, feed.current ?? current, held)
@@ -58,14 +64,16 @@ export function holdUntilChanged(
   const unsubscribe = feed.hub.subscribe((snapshot) => {
     if (snapshot !== undefined && holds(held, snapshot)) return
     leave()
-    if (snapshot === undefined) writeError(outgoing, requestIdFrom(asked.get('x-request-id')), shuttingDown(feed))
+    if (snapshot === undefined) refuse(shuttingDown(feed))
     else send(outgoing, newsAnswer(asked, snapshot), snapshot.encoding)
   })
-  const detach = attach((why) => {
+  const drop: Drop = (why) => {
     if (over) return
     leave()
-    writeError(outgoing, requestIdFrom(asked.get('x-request-id')), why)
-  })
+    refuse(why)
+  }
+  const detach = attach?.(drop)
+  feed.byKey.add(caller, drop)
   // The client went away, or was answered: taking the listener off would cost the others time.
   outgoing.on('close', leave)
 }

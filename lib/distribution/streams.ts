@@ -4,8 +4,8 @@ import type { Logger } from '../observe/logger.ts'
 import { cutOffComment } from './cut-off.ts'
 import type { ConfigFeed, Snapshot } from './feed.ts'
 import type { Presence, Sign } from './followers.ts'
-import { HeldByKey } from './held-by-key.ts'
-import { keyGoneComment } from './key-gone.ts'
+import type { Drop } from './key-connections.ts'
+import { keyEndedComment, keysHeartbeat } from './key-news.ts'
 
 /** Into how many parts the watchers are parted, so that their heartbeats do not come all at once. */
 const HEARTBEAT_SLOTS = 30
@@ -24,10 +24,12 @@ export interface StreamLimits {
   readonly max_buffered_bytes: number
 }
 
+/** Whether a reader may be a relay: one that may not report for others is none. */
+const mayBeRelay = (caller: Caller): boolean => may(caller, 'batch')
+
 interface Stream {
   readonly sink: EventSink
-  /** Whether its reader serves others, so that it has to hear of keys that are not accepted any more. */
-  readonly serves: boolean
+  readonly caller: Caller
   /** What was waiting at the last heartbeat: a reader that took nothing of it since does not read. */
   stuck: number
 }
@@ -42,28 +44,31 @@ export class ConfigStreams {
   readonly #logger: Logger
   readonly #limits: StreamLimits
   readonly #cutOffMs: () => number | null
-  readonly #held: HeldByKey
+  readonly #keysCount: () => number | null
   readonly #slots: Set<Stream>[] = Array.from({ length: HEARTBEAT_SLOTS }, () => new Set())
   #opened = 0
   #open = 0
   #beat = 0
   #timer: NodeJS.Timeout | undefined
 
-  /** @param options.cutOffMs of a relay: for how long its controller has been out of reach, in ms; null where it is not */
+  /**
+   * @param options.cutOffMs of a relay: for how long its controller has been out of reach, in ms; null where it is not
+   * @param options.keysCount of a relay: changes where it may have missed the end of a key; null where it is not told of it
+   */
   constructor(options: {
     readonly feed: ConfigFeed
     readonly presence: Presence
-    readonly held?: HeldByKey
     readonly logger: Logger
     readonly limits?: Partial<StreamLimits>
     readonly cutOffMs?: () => number | null
+    readonly keysCount?: () => number | null
   }) {
     this.#feed = options.feed
     this.#presence = options.presence
-    this.#held = options.held ?? new HeldByKey()
     this.#logger = options.logger
     this.#limits = { heartbeat_ms: 15_000, max_buffered_bytes: 1024 * 1024, ...options.limits }
     this.#cutOffMs = options.cutOffMs ?? (() => null)
+    this.#keysCount = options.keysCount ?? (() => 0)
   }
 
   /** How many streams are open. */
@@ -74,42 +79,68 @@ export class ConfigStreams {
   /**
    * Sends what is latest unless the reader holds it, and then each version that is announced.
    * @param holds whether the reader has a config already
-   * @param caller whose key it was opened with: it ends with that
+   * @param caller whose request it is: the stream ends with the key
    * @param sign which agent it is, where it says so
    */
   add(sink: EventSink, holds: (snapshot: Snapshot) => boolean, caller: Caller, sign?: Sign): void {
-    const stream: Stream = { sink, serves: may(caller, 'batch'), stuck: 0 }
+    const stream: Stream = { sink, caller, stuck: 0 }
     const slot = this.#slots[this.#opened++ % HEARTBEAT_SLOTS]
-    const unsubscribe = this.#feed.hub.subscribe((snapshot) => {
-      if (snapshot === undefined) this.#sendAway(sink)
-      else this.#send(stream, snapshot.event)
-    })
-    const detach = sign && this.#presence.attach(sign, () => sink.end())
-    const leave = this.#held.hold(caller, () => sink.end())
-    slot?.add(stream)
-    this.#open++
-    this.#timer ??= setInterval(() => this.#beatOnce(), this.#limits.heartbeat_ms / HEARTBEAT_SLOTS)
-    sink.onClose(() => {
+    let over = false
+    // Before it is ended, not when it is closed: until a slow reader has taken the rest there would be writes behind the end.
+    const leave = () => {
+      if (over) return
+      over = true
       unsubscribe()
+      this.#feed.byKey.delete(caller, drop)
       detach?.()
-      leave()
       slot?.delete(stream)
       if (--this.#open > 0) return
       clearInterval(this.#timer)
       this.#timer = undefined
+    }
+    const unsubscribe = this.#feed.hub.subscribe((snapshot) => {
+      if (snapshot !== undefined) return this.#send(stream, snapshot.event)
+      leave()
+      this.#sendAway(sink)
     })
+    const drop: Drop = () => {
+      if (over) return
+      leave()
+      // What waits is for a reader that may have it no more.
+      if (sink.buffered > 0) sink.cut()
+      else sink.end()
+    }
+    const detach = sign && this.#presence.attach(sign, drop)
+    slot?.add(stream)
+    this.#open++
+    this.#timer ??= setInterval(() => this.#beatOnce(), this.#limits.heartbeat_ms / HEARTBEAT_SLOTS)
+    sink.onClose(leave)
     sink.write(opening)
     // Who comes to a relay that is cut off is told at once, and not with the first heartbeat.
     if (this.#cutOffMs() !== null) sink.write(this.#heartbeat())
     const { current } = this.#feed
     if (current !== undefined && !holds(current)) sink.write(current.event)
-    if (this.#feed.hub.closed) this.#sendAway(sink)
+    this.#feed.byKey.add(caller, drop)
+    if (!over && this.#feed.hub.closed) {
+      leave()
+      this.#sendAway(sink)
+    }
   }
 
-  /** Tells those who serve others that a key is not accepted any more. */
-  tellKeyGone(keyId: string): void {
-    const comment = keyGoneComment(keyId)
-    for (const slot of this.#slots) for (const { sink, serves } of slot) if (serves) sink.write(comment)
+  /** Tells the relays among the readers that a key is accepted no longer, so that they forget it at once. */
+  tellKeyEnded(keyId: string): void {
+    const news = keyEndedComment(keyId)
+    for (const stream of this.#relays()) this.#send(stream, news)
+  }
+
+  /** Tells the relays among the readers at once, and not with their next heartbeats, that ends of keys may have been missed, or will be. */
+  tellKeysCount(): void {
+    const beat = this.#relayHeartbeat()
+    for (const stream of this.#relays()) this.#send(stream, beat)
+  }
+
+  *#relays(): Iterable<Stream> {
+    for (const slot of this.#slots) for (const stream of slot) if (mayBeRelay(stream.caller)) yield stream
   }
 
   /** Ends a stream because this service stops, and says when to come back. */
@@ -129,16 +160,23 @@ export class ConfigStreams {
     return ms === null ? heartbeat : cutOffComment(ms)
   }
 
+  /** The same for relays: while this service hears of the ends of keys, it says so. */
+  #relayHeartbeat(): EventBytes {
+    const count = this.#keysCount()
+    return count === null || this.#cutOffMs() !== null ? this.#heartbeat() : keysHeartbeat(count)
+  }
+
   /** One slot's heartbeats. */
   #beatOnce(): void {
     const beat = this.#heartbeat()
+    const relayBeat = this.#relayHeartbeat()
     this.#beat = (this.#beat + 1) % HEARTBEAT_SLOTS
     for (const stream of this.#slots[this.#beat] ?? []) {
       const { buffered } = stream.sink
       if (buffered > 0 && stream.stuck > 0 && buffered >= stream.stuck) this.#cut(stream)
       else {
         stream.stuck = buffered
-        stream.sink.write(beat)
+        stream.sink.write(mayBeRelay(stream.caller) ? relayBeat : beat)
       }
     }
   }

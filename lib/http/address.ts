@@ -1,6 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import type { Context } from 'hono'
 import ipaddr from 'ipaddr.js'
+import { list } from '../runtime/env.ts'
+import { Recent } from '../runtime/recent.ts'
 
 /** Says from which address a request comes. */
 export type AddressReader = (incoming: IncomingMessage) => string
@@ -12,9 +14,13 @@ function normal(text: string): string | undefined {
 }
 
 /** Whether a text is an address or a network as 10.0.0.0/8. */
-export function isNetwork(text: string): boolean {
+function isNetwork(text: string): boolean {
   return ipaddr.isValid(text) || ipaddr.isValidCIDR(text)
 }
+
+/** The proxies whose X-Forwarded-For is believed, as a variable names them. */
+export const trustedProxies = () =>
+  list().refine((entries) => entries.every(isNetwork), { error: 'must be addresses or networks parted by commas, as 10.0.0.0/8' })
 
 function within(networks: readonly (readonly [ipaddr.IPv4 | ipaddr.IPv6, number])[], address: string): boolean {
   const parsed = ipaddr.parse(address)
@@ -27,6 +33,9 @@ const parseNetwork = (text: string): readonly [ipaddr.IPv4 | ipaddr.IPv6, number
   return [address, address.kind() === 'ipv4' ? 32 : 128]
 }
 
+/** Of how many peers the address is remembered: to parse it for each request would be a tenth of what a short one costs. */
+const MAX_PEERS = 10_000
+
 /**
  * Makes the reader. Behind proxies the address is that of whoever the last trusted one heard from: `X-Forwarded-For` is
  * read from its right end, since everything left of the first untrusted address may be made up.
@@ -34,10 +43,15 @@ const parseNetwork = (text: string): readonly [ipaddr.IPv4 | ipaddr.IPv6, number
  */
 export function createAddressReader(trusted: readonly string[]): AddressReader {
   const networks = trusted.map(parseNetwork)
+  const peers = new Recent<string, { readonly address: string; readonly isTrusted: boolean }>(MAX_PEERS)
+  const peerOf = (raw: string) => {
+    const address = normal(raw)
+    return address === undefined ? { address: 'unknown', isTrusted: false } : { address, isTrusted: networks.length > 0 && within(networks, address) }
+  }
   return (incoming) => {
-    const peer = normal(incoming.socket.remoteAddress ?? '')
-    if (peer === undefined) return 'unknown'
-    if (networks.length === 0 || !within(networks, peer)) return peer
+    const raw = incoming.socket.remoteAddress ?? ''
+    const { address: peer, isTrusted } = peers.getOr(raw, () => peerOf(raw))
+    if (!isTrusted) return peer
     const header = incoming.headers['x-forwarded-for']
     const hops = (typeof header === 'string' ? header : '').split(',').map(normal)
     let address = peer
@@ -51,12 +65,33 @@ export function createAddressReader(trusted: readonly string[]): AddressReader {
   }
 }
 
-/** The address of the request that `c` serves; `unknown` where the runtime is not Node, or a test calls the app without a socket. */
-export function addressOf(c: Context, reader: AddressReader): string {
+/** Node's own request that `c` serves; undefined where the runtime is not Node, or a test calls the app without a socket. */
+export function incomingOf(c: Context): IncomingMessage | undefined {
   const env: unknown = c.env
-  if (typeof env !== 'object' || env === null || !('incoming' in env)) return 'unknown'
+  if (typeof env !== 'object' || env === null || !('incoming' in env)) return undefined
   const { incoming } = env
-  return isIncoming(incoming) ? reader(incoming) : 'unknown'
+  return isIncoming(incoming) ? incoming : undefined
+}
+
+/** The address of the request that `c` serves; `unknown` where there is no socket. */
+export function addressOf(c: Context, reader: AddressReader): string {
+  const incoming = incomingOf(c)
+  return incoming === undefined ? 'unknown' : reader(incoming)
+}
+
+/**
+ * What stands for one client among addresses: an IPv4 address, and of IPv6 its first 64 bits, which one host has to itself
+ * (RFC 6177): it may choose among 2^64 addresses there.
+ */
+export function clientOf(address: string): string {
+  if (!address.includes(':')) return address
+  const parsed = ipaddr.process(address)
+  return parsed instanceof ipaddr.IPv6
+    ? `${parsed.parts
+        .slice(0, 4)
+        .map((part) => part.toString(16))
+        .join(':')}::/64`
+    : parsed.toString()
 }
 
 function isIncoming(value: unknown): value is IncomingMessage {

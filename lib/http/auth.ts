@@ -2,12 +2,13 @@ import { hash } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import type { MiddlewareHandler } from 'hono'
 import { createMiddleware } from 'hono/factory'
-import { type AddressReader, addressOf } from './address.ts'
-import { bootstrapCaller, type Caller } from './caller.ts'
+import { incomingOf } from './address.ts'
+import { bootstrapCaller, type Caller, may } from './caller.ts'
 import { ApiError } from './errors.ts'
 import type { WrongKeys } from './wrong-keys.ts'
 
-const digest = (key: string): string => hash('sha256', key, 'hex')
+/** What is kept of a key, and what it is looked up by: SHA-256, hex. */
+export const keyDigest = (key: string): string => hash('sha256', key, 'hex')
 
 /** The keys a service accepts. */
 export interface KeyRing {
@@ -20,8 +21,8 @@ export interface KeyRing {
  * a lookup takes is about the digest of what he sent, which tells him nothing about a key.
  */
 export function createKeyRing(keys: readonly string[]): KeyRing {
-  const digests = new Set(keys.map(digest))
-  return { caller: (key) => (digests.has(digest(key)) ? bootstrapCaller : undefined) }
+  const digests = new Set(keys.map(keyDigest))
+  return { caller: (key) => (digests.has(keyDigest(key)) ? bootstrapCaller : undefined) }
 }
 
 /** Reads headers by their names in lower case: a web Headers, or what stands for one. */
@@ -41,6 +42,8 @@ export const readerOf = (headers: IncomingHttpHeaders): HeaderReader => ({
 export interface AskingKeyRing {
   /** @param headers of the request that presents the key */
   caller(key: string, headers: HeaderReader): Caller | undefined | Promise<Caller | undefined>
+  /** Whose key it was when it was last asked about, without asking now; absent: the ring never has to ask. */
+  known?(key: string): Caller | undefined
 }
 
 /** The key that a request carries: `X-API-Key`, else `Authorization: Bearer` (RFC 6750 section 2.1). */
@@ -50,40 +53,43 @@ export function presentedKey(headers: HeaderReader): string | undefined {
   return headers.get('authorization')?.match(/^Bearer +(\S+)$/i)?.[1]
 }
 
-/** What slows down who tries keys. */
-export interface Attempts {
-  readonly wrongKeys: WrongKeys
-  readonly address: AddressReader
+/**
+ * Whether a relay vouches for whoever presents a key: it asks for one below it, and names itself by a key of its own in
+ * `X-Relay-Key`. It slows wrong keys down itself, by the addresses below it: from here they all have one.
+ */
+function isVouchedFor(keys: AskingKeyRing, headers: Headers): boolean {
+  const relayKey = headers.get('x-relay-key')
+  const relay = relayKey === null ? undefined : keys.known ? keys.known(relayKey) : keys.caller(relayKey, headers)
+  return relay !== undefined && !(relay instanceof Promise) && may(relay, 'batch')
 }
 
 /**
  * Lets a request pass that carries an accepted key; every path needs one but those named.
  * @param options.open paths that need no key; one ending in `/` stands for all below it
- * @param options.attempts slows down who tries keys, by their address
+ * @param options.wrongKeys slows those down who guess
  */
-export function apiKeyAuth(options: { readonly keys: AskingKeyRing; readonly open: readonly string[]; readonly attempts?: Attempts }): MiddlewareHandler {
-  const { attempts } = options
+export function apiKeyAuth(options: { readonly keys: AskingKeyRing; readonly open: readonly string[]; readonly wrongKeys?: WrongKeys }): MiddlewareHandler {
+  const { keys, wrongKeys } = options
   const open = new Set(options.open)
   const openBelow = options.open.filter((path) => path.endsWith('/'))
   const isOpen = (path: string): boolean => open.has(path) || openBelow.some((prefix) => path.startsWith(prefix))
   return createMiddleware(async function apiKey(c, next) {
     if (isOpen(c.req.path)) return next()
-    const key = presentedKey(c.req.raw.headers)
-    if (key !== undefined) {
-      const found = options.keys.caller(key, c.req.raw.headers)
-      const caller = found instanceof Promise ? await found : found
-      const address = attempts && addressOf(c, attempts.address)
-      const refusal = address === undefined ? undefined : attempts?.wrongKeys.refusal(address, caller?.id)
-      if (refusal) throw refusal
-      if (address !== undefined && caller) attempts?.wrongKeys.right(address, caller.id)
-      else if (address !== undefined) attempts?.wrongKeys.wrong(address)
-      if (caller !== undefined) {
-        c.set('caller', caller)
-        return next()
-      }
-    }
+    const { headers } = c.req.raw
+    const key = presentedKey(headers)
     if (key === undefined) throw new ApiError('UNAUTHORIZED', 'missing API key', { headers: { 'WWW-Authenticate': 'Bearer' } })
-    throw new ApiError('FORBIDDEN', 'invalid API key')
+    const incoming = incomingOf(c)
+    const vouched = wrongKeys === undefined || isVouchedFor(keys, headers)
+    const early = keys.known ? keys.known(key) : keys.caller(key, headers)
+    if (!vouched) wrongKeys.check(incoming, key, early instanceof Promise ? undefined : early)
+    const caller = await (keys.known ? keys.caller(key, headers) : early)
+    if (caller === undefined) {
+      if (!vouched) wrongKeys.wrong(incoming, key)
+      throw new ApiError('FORBIDDEN', 'invalid API key')
+    }
+    wrongKeys?.right(incoming, caller)
+    c.set('caller', caller)
+    return next()
   })
 }
 

@@ -10,6 +10,10 @@ export interface Caller {
   /** The key's name: keys of one name are one owner's. */
   readonly name: string
   readonly role: Role
+  /** When it expires, ms since the epoch by the clock here; absent or infinite: never. */
+  readonly expiresAt?: number
+  /** Set where the key was revoked or has expired since: what it is about to open is ended at once. */
+  readonly over?: boolean
 }
 
 /** Whoever holds a service's own key. */

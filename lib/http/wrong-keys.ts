@@ -1,88 +1,160 @@
-import ipaddr from 'ipaddr.js'
-import type { Clock } from '../runtime/clock.ts'
+import type { IncomingMessage } from 'node:http'
+import type { Logger } from '../observe/logger.ts'
+import { type Clock, systemClock } from '../runtime/clock.ts'
+import { Recent } from '../runtime/recent.ts'
+import { type AddressReader, clientOf } from './address.ts'
+import { keyDigest } from './auth.ts'
+import type { Caller } from './caller.ts'
 import { ApiError } from './errors.ts'
 
-/** How many wrong keys an address may send at once. */
+/** How many wrong keys from one address are looked at at once. */
 const BURST = 10
-/** How long it takes until it may send one more, in ms. */
+/** After how long one more is, in ms. */
 const REFILL_MS = 6000
-/** How many addresses are remembered of either kind: the oldest go. */
-const MAX_ADDRESSES = 20_000
-/** How many keys are known of one address. */
-const MAX_KNOWN = 32
+/** Of how many addresses wrong keys are counted; of more, those are forgotten from which none came for the longest time. */
+const MAX_SUSPECTS = 4096
+/** How many of its wrong keys are remembered: a host that goes on with a revoked key tries but one. */
+const MAX_REMEMBERED = 16
+/** From how many addresses right keys are remembered, and how many of each. */
+const MAX_ADDRESSES = 10_000
+const MAX_GOOD = 4096
+/** How often is logged at most, in ms. */
+const LOG_EVERY_MS = 10_000
 
-interface Bucket {
-  readonly tokens: number
-  /** Monotonic ms. */
-  readonly at: number
+/** An address from which wrong keys came. */
+interface Suspect {
+  /** How many more are looked at, and when that was so. */
+  tokens: number
+  at: number
+  /** Digests of those that came. */
+  readonly wrong: Set<string>
 }
 
-/** What is counted as one: an IPv4 address, or the /64 of an IPv6 one, which is what one host or its owner has (RFC 4291, section 2.5.4). */
-function subjectOf(address: string): string {
-  if (!address.includes(':') || !ipaddr.isValid(address)) return address
-  return ipaddr.parse(address).toNormalizedString().split(':').slice(0, 4).join(':')
-}
-
-function bound(map: Map<string, unknown>): void {
-  const [oldest] = map.keys()
-  if (map.size > MAX_ADDRESSES && oldest !== undefined) map.delete(oldest)
+/** Whose keys were right, from one address. */
+interface Good {
+  last: Caller
+  readonly ids: Set<string>
 }
 
 /**
- * Slows down whoever tries keys: beyond ten wrong ones an address is let try one more each 6 s. Meanwhile keys that were
- * used from it before go on as ever, so that one who shares an address with a fleet does not lock it out; any other key is
- * not looked at, right or wrong, so that trying gives nothing away.
+ * Slows wrong keys down, by the address that they come from: ten at once, then one in six seconds. Beyond that, keys that
+ * were not used from there before are not looked at, right or wrong; those that were go on as ever, so that whoever guesses
+ * behind the same address as a fleet does not lock it out. The same wrong key again is not counted: nothing is learned by it.
  */
 export class WrongKeys {
+  readonly #address: AddressReader
   readonly #clock: Pick<Clock, 'monotonic'>
-  readonly #buckets = new Map<string, Bucket>()
-  readonly #known = new Map<string, Set<string>>()
+  readonly #logger: Logger
+  /** Longest ago first. */
+  readonly #suspects = new Map<string, Suspect>()
+  readonly #good = new Recent<string, Good>(MAX_ADDRESSES)
+  #loggedAt = Number.NEGATIVE_INFINITY
 
-  constructor(clock: Pick<Clock, 'monotonic'>) {
-    this.#clock = clock
-  }
-
-  /** A key was accepted. Called for each request: a look into a map and a set. */
-  right(address: string, keyId: string): void {
-    const known = this.#known.get(address)
-    if (known?.has(keyId)) return
-    if (known !== undefined && known.size < MAX_KNOWN) known.add(keyId)
-    else if (known === undefined) {
-      this.#known.set(address, new Set([keyId]))
-      bound(this.#known)
-    }
-  }
-
-  /** A key was refused. */
-  wrong(address: string): void {
-    const subject = subjectOf(address)
-    const { tokens } = this.#bucket(subject)
-    this.#buckets.delete(subject)
-    this.#buckets.set(subject, { tokens: Math.max(0, tokens - 1), at: this.#clock.monotonic() })
-    bound(this.#buckets)
+  constructor(options: { readonly address: AddressReader; readonly clock?: Pick<Clock, 'monotonic'>; readonly logger: Logger }) {
+    this.#address = options.address
+    this.#clock = options.clock ?? systemClock
+    this.#logger = options.logger
   }
 
   /**
-   * Whether a request may go on.
-   * @param keyId of the key that it carries; undefined where that is not accepted
-   * @returns what it is answered where it may not
+   * Whether a right key may be used without a closer look, and remembers that it was. Called for each request of whole
+   * fleets: it costs two lookups.
    */
-  refusal(address: string, keyId: string | undefined): ApiError | undefined {
-    if (this.#buckets.size === 0) return undefined
-    const { tokens } = this.#bucket(subjectOf(address))
-    if (tokens >= 1 || (keyId !== undefined && this.#known.get(address)?.has(keyId))) return undefined
-    const seconds = Math.max(1, Math.ceil(((1 - tokens) * REFILL_MS) / 1000))
-    return new ApiError('TOO_MANY_ATTEMPTS', `Cannot look at the API key: too many wrong ones came from ${address}; try again after ${seconds} s`, {
-      headers: { 'Retry-After': String(seconds) },
-    })
+  admits(incoming: IncomingMessage, caller: Caller): boolean {
+    const client = this.#clientOf(incoming)
+    const good = this.#good.get(client)
+    if (good !== undefined) {
+      if (good.last === caller) return true
+      if (good.ids.has(caller.id)) {
+        good.last = caller
+        return true
+      }
+    }
+    if (this.#waitMs(client) > 0) return false
+    this.#remember(client, caller)
+    return true
   }
 
-  #bucket(subject: string): Bucket {
-    const now = this.#clock.monotonic()
-    const bucket = this.#buckets.get(subject)
-    if (bucket === undefined) return { tokens: BURST, at: now }
-    const tokens = Math.min(BURST, bucket.tokens + (now - bucket.at) / REFILL_MS)
-    if (tokens >= BURST) this.#buckets.delete(subject)
-    return { tokens, at: now }
+  /** Notes that a key was right. */
+  right(incoming: IncomingMessage | undefined, caller: Caller): void {
+    const client = this.#clientOf(incoming)
+    if (this.#good.get(client)?.last !== caller) this.#remember(client, caller)
   }
+
+  /**
+   * Refuses to look at a key where too many wrong ones came from its address.
+   * @param incoming undefined where there is no socket
+   * @param known whose key it was when it was last looked at, without asking anybody; undefined: nobody's that is known
+   * @throws ApiError TOO_MANY_ATTEMPTS
+   */
+  check(incoming: IncomingMessage | undefined, key: string, known: Caller | undefined): void {
+    if (this.#suspects.size === 0) return
+    const client = this.#clientOf(incoming)
+    const waitMs = this.#waitMs(client)
+    if (waitMs === 0) return
+    if (known !== undefined && this.#good.get(client)?.ids.has(known.id)) return
+    if (this.#suspects.get(client)?.wrong.has(keyDigest(key))) return
+    const seconds = Math.ceil(waitMs / 1000)
+    this.#log(client)
+    throw new ApiError(
+      'TOO_MANY_ATTEMPTS',
+      `Cannot look at the API key: too many wrong ones came from ${client}; try again after ${seconds} s with the right one`,
+      { headers: { 'Retry-After': String(seconds) } },
+    )
+  }
+
+  /** Notes that a key was wrong. */
+  wrong(incoming: IncomingMessage | undefined, key: string): void {
+    const client = this.#clientOf(incoming)
+    const suspect = this.#suspects.get(client) ?? { tokens: BURST, at: this.#clock.monotonic(), wrong: new Set() }
+    const digest = keyDigest(key)
+    this.#suspects.delete(client)
+    this.#suspects.set(client, suspect)
+    if (!suspect.wrong.has(digest)) {
+      this.#refill(suspect)
+      suspect.tokens = Math.max(0, suspect.tokens - 1)
+    }
+    keepNewest(suspect.wrong, digest, MAX_REMEMBERED)
+    const [oldest] = this.#suspects.keys()
+    if (oldest !== undefined && this.#suspects.size > MAX_SUSPECTS) this.#suspects.delete(oldest)
+  }
+
+  /** In how many ms another wrong key is looked at; 0: now. */
+  #waitMs(client: string): number {
+    const suspect = this.#suspects.size === 0 ? undefined : this.#suspects.get(client)
+    if (suspect === undefined) return 0
+    this.#refill(suspect)
+    return suspect.tokens >= 1 ? 0 : Math.ceil((1 - suspect.tokens) * REFILL_MS)
+  }
+
+  #remember(client: string, caller: Caller): void {
+    const good = this.#good.getOr(client, () => ({ last: caller, ids: new Set<string>() }))
+    good.last = caller
+    keepNewest(good.ids, caller.id, MAX_GOOD)
+  }
+
+  #refill(suspect: Suspect): void {
+    const now = this.#clock.monotonic()
+    suspect.tokens = Math.min(BURST, suspect.tokens + (now - suspect.at) / REFILL_MS)
+    suspect.at = now
+  }
+
+  #clientOf(incoming: IncomingMessage | undefined): string {
+    return incoming === undefined ? 'unknown' : clientOf(this.#address(incoming))
+  }
+
+  #log(client: string): void {
+    const now = this.#clock.monotonic()
+    if (now - this.#loggedAt < LOG_EVERY_MS) return
+    this.#loggedAt = now
+    this.#logger.warn('http', 'too many wrong keys from an address: others that were not used from there before are not looked at', { address: client })
+  }
+}
+
+/** Keeps one among the newest of a set. */
+function keepNewest(set: Set<string>, one: string, max: number): void {
+  set.delete(one)
+  set.add(one)
+  const [oldest] = set
+  if (oldest !== undefined && set.size > max) set.delete(oldest)
 }

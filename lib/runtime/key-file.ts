@@ -1,33 +1,61 @@
 import { readFileSync } from 'node:fs'
+import { z } from 'zod'
 import { StartError } from './env.ts'
 
-/** What a key may be: what a header can carry. */
-const isKey = /^[\x21-\x7e]{1,1024}$/
+/** How much of a file is looked at, in characters: a key is short, and what is longer is something else. */
+const MAX_CHARACTERS = 4096
 
-/**
- * Reads a key from a file, as secrets are mounted: its text without the white space around it.
- * @throws Error that says what is wrong with it, and nothing of what it holds
- */
-export function readKeyFile(path: string): string {
-  const text = readFileSync(path, 'utf8').trim()
-  if (!isKey.test(text)) throw new Error(text === '' ? 'it is empty' : 'it does not hold one key of printable ASCII without spaces')
-  return text
+/** What a file says: a key, or why it holds none. What it holds is never shown. */
+export type KeyFileContent = { readonly key: string } | { readonly problem: string }
+
+/** The key that a text holds: printable ASCII without spaces, with white space around it and a line's end at most. */
+export function keyIn(text: string): KeyFileContent {
+  const key = text.trim()
+  if (key === '') return { problem: 'it is empty' }
+  if (text.length > MAX_CHARACTERS) return { problem: `it is longer than ${MAX_CHARACTERS} characters` }
+  return /^[\x21-\x7e]+$/.test(key) ? { key } : { problem: 'it does not hold one key of printable ASCII without spaces' }
+}
+
+/** Why a file cannot be read, without its path: that is named beside. */
+export const readProblem = (error: unknown): string =>
+  error instanceof Error && 'code' in error ? `it cannot be read: ${String(error.code)}` : 'it cannot be read'
+
+/** A variable that names a file with a key, as Docker and Kubernetes mount secrets; gives the path and the key. */
+export const keyFile = () =>
+  z
+    .string()
+    .transform((path, context) => {
+      const content = readKeyFile(path)
+      if ('key' in content) return { path, key: content.key }
+      context.addIssue({ code: 'custom', message: `must be a file that holds one key, and with ${JSON.stringify(path.slice(0, 200))} ${content.problem}` })
+      return z.NEVER
+    })
+    .optional()
+
+function readKeyFile(path: string): KeyFileContent {
+  try {
+    return keyIn(readFileSync(path, 'utf8'))
+  } catch (error) {
+    return { problem: readProblem(error) }
+  }
 }
 
 /**
- * A key that may be given itself or by a file.
- * @param name of the variable: `API_KEY`; that of the file is `API_KEY_FILE`
- * @returns undefined where neither is given
- * @throws StartError where both are, or the file holds no key
+ * The key that one of two variables gives: itself, or the file that `…_FILE` names.
+ * @param name of the variable for the key itself
+ * @param standard what stands for a key that was not set; undefined: none
+ * @throws StartError where both are set: which of them holds would be anybody's guess
  */
-export function keyOf(name: string, value: string | undefined, file: string | undefined): string | undefined {
-  if (file === undefined) return value
-  if (value !== undefined) throw new StartError(`Cannot start: ${name} and ${name}_FILE are both set; set one of them`)
-  try {
-    return readKeyFile(file)
-  } catch (error) {
+export function keyOf<T extends string | undefined>(
+  name: string,
+  key: T,
+  file: { readonly path: string; readonly key: string } | undefined,
+  standard?: string,
+): { readonly key: T | string; readonly path: string | undefined } {
+  if (file === undefined) return { key, path: undefined }
+  if (key !== undefined && key !== standard)
     throw new StartError(
-      `Cannot start: ${name}_FILE is ${JSON.stringify(file)}, and no key can be read from it (${error instanceof Error ? error.message : String(error)})`,
+      `Cannot start: ${name} and ${name}_FILE are both set, the latter to ${JSON.stringify(file.path)}: set one of them; a key in a file can be changed without showing it to whoever lists processes`,
     )
-  }
+  return file
 }

@@ -2,7 +2,6 @@ import { join } from 'node:path'
 import type { RegisterRequest } from '#lib/contract/agent.ts'
 import { agentIdOf } from '#lib/distribution/agent-id.ts'
 import { createAddressReader } from '#lib/http/address.ts'
-import type { Attempts } from '#lib/http/auth.ts'
 import { createOriginCheck, type OriginCheck } from '#lib/http/origin.ts'
 import { WrongKeys } from '#lib/http/wrong-keys.ts'
 import { createLogger, type Logger } from '#lib/observe/logger.ts'
@@ -10,11 +9,11 @@ import { type Clock, systemClock } from '#lib/runtime/clock.ts'
 import { StartError } from '#lib/runtime/env.ts'
 import { VERSION } from '#lib/runtime/version.ts'
 import { lockFile } from '#lib/sqlite/lock.ts'
-import { AgentKey } from './api-key.ts'
 import type { AgentConfig } from './config.ts'
 import { KnownKeys } from './relay/known-keys.ts'
 import { Relay } from './relay/relay.ts'
 import { createUpstream } from './relay/upstream.ts'
+import { ApiKey } from './sync/api-key.ts'
 import { ConfigCache, INSTANCE_FILE, instanceId } from './sync/cache.ts'
 import { type ControllerLink, createControllerLink } from './sync/controller-link.ts'
 import { Follower } from './sync/follower.ts'
@@ -27,16 +26,16 @@ import { WorkerOutcomes } from './sync/worker-outcomes.ts'
 /** What the agent's routes and its loops stand on. */
 export interface AgentDeps {
   readonly config: AgentConfig
+  /** What it sends to its controller. */
+  readonly key: ApiKey
   readonly holding: Holding
   readonly follower: Follower
   readonly forwarder: Forwarder
   readonly reporter: Reporter
   /** Undefined unless it is one. */
   readonly relay: Relay | undefined
-  /** What it shows to its controller. */
-  readonly apiKey: AgentKey
-  /** Of a relay: slows down who tries keys. */
-  readonly attempts: Attempts
+  /** Slows those down who guess keys, of a relay. */
+  readonly wrongKeys: WrongKeys
   /** Keeps web pages out; undefined for a relay with a key of its own. */
   readonly origin: OriginCheck | undefined
   readonly logger: Logger
@@ -101,10 +100,17 @@ function assemble(config: AgentConfig, listeningPort: () => number, logger: Logg
     ...(Object.keys(config.labels).length > 0 ? { labels: config.labels } : {}),
   })
   const ownId = agentIdOf(registration())
-  const apiKey = new AgentKey({ initial: config.apiKey, file: config.apiKeyFile, logger, clock })
-  const link = overrides.controllerLink ?? createControllerLink(config, registration, config.relay ? ownId : undefined, () => apiKey.current)
+  const key = new ApiKey({ key: config.apiKey, path: config.apiKeyFile, logger, clock })
+  const link = overrides.controllerLink ?? createControllerLink(config, key, registration, config.relay ? ownId : undefined)
 
-  const reporter: Reporter = new Reporter({ link, registerAgain: () => follower.beginAnew(), outcomeGapMs: config.outcomeGapMs, logger, clock })
+  const reporter: Reporter = new Reporter({
+    link,
+    registerAgain: () => follower.beginAnew(),
+    registerBeside: () => void follower.registerBeside(),
+    outcomeGapMs: config.outcomeGapMs,
+    logger,
+    clock,
+  })
   const { workerUrl } = config
   const workerLink = overrides.workerLink ?? (workerUrl === null ? noWorkerLink : createWorkerLink(workerUrl, config))
   const outcomes = new WorkerOutcomes({ link: workerLink, onOutcomes: (told) => reporter.outcomes(told), logger, clock })
@@ -118,50 +124,35 @@ function assemble(config: AgentConfig, listeningPort: () => number, logger: Logg
     onLooked: (isThere, signal) => outcomes.looked(isThere, signal),
     askController: async () => (await holding.confirm()).kind !== 'none',
   })
-  const relay = config.relay
-    ? openRelay(
-        config,
-        ownId,
-        () => apiKey.current,
-        () => holding.held?.etag ?? null,
-        logger,
-        clock,
-      )
-    : undefined
+  const relay = config.relay ? openRelay(config, ownId, key, () => holding.held?.etag ?? null, logger, clock) : undefined
   const cache = new ConfigCache(config.dataDir, logger)
   const holding: Holding = new Holding({ link, cache, forwarder, onConfig: (received) => relay?.adopt(received), logger, clock })
   const follower: Follower = new Follower({
     config,
+    key,
     link,
     holding,
     onConnected: (registered) => {
       reporter.connected(registered.capabilities)
       relay?.connected(registered)
     },
-    onKeyGone: (keyId) => relay?.keyGone(keyId),
-    keyChanged: () => apiKey.look(),
+    onRegistered: (registered) => relay?.registered(registered),
+    onKeyEnded: (keyId) => relay?.keys.ended(keyId),
     logger,
     clock,
   })
   relay?.follow({ follower, holding })
+  key.onChange(() => {
+    void follower.keyChanged()
+    reporter.keyChanged()
+  })
   const origin = config.relay && config.ownKey ? undefined : createOriginCheck({ allowedHosts: config.allowedHosts })
-  return {
-    config,
-    holding,
-    follower,
-    forwarder,
-    reporter,
-    relay,
-    apiKey,
-    attempts: { wrongKeys: new WrongKeys(clock), address: createAddressReader([]) },
-    origin,
-    logger,
-    clock,
-  }
+  const wrongKeys = new WrongKeys({ address: createAddressReader(config.trustedProxies), clock, logger })
+  return { config, key, holding, follower, forwarder, reporter, relay, wrongKeys, origin, logger, clock }
 }
 
 /** @param etag of the config held */
-function openRelay(config: AgentConfig, ownId: string, apiKey: () => string, etag: () => string | null, logger: Logger, clock: Clock): Relay {
+function openRelay(config: AgentConfig, ownId: string, key: ApiKey, etag: () => string | null, logger: Logger, clock: Clock): Relay {
   const known = new KnownKeys(config.dataDir, logger, clock.uuid)
-  return new Relay({ ownId, apiKey, upstream: createUpstream(config, { ownId, apiKey, etag }), known, logger, clock })
+  return new Relay({ ownId, upstream: createUpstream(config, { ownId, key, etag }), known, logger, clock })
 }

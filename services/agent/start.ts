@@ -13,15 +13,14 @@ export interface RunningAgent extends RunningService {
 }
 
 /** How a relay answers what whole fleets ask; a key whose verdict is not fresh takes the road through the routes. */
-const fastLaneOf = ({ relay, attempts, origin }: AgentDeps): FastLane | undefined =>
+const fastLaneOf = ({ relay, wrongKeys, origin }: AgentDeps): FastLane | undefined =>
   relay &&
   createFastLane({
     feed: relay.feed,
     streams: relay.streams,
     presence: relay.roster,
-    held: relay.held,
-    attempts,
     keys: { caller: (key) => relay.keys.fresh(key) },
+    wrongKeys,
     origin,
     revalidates: true,
   })
@@ -53,7 +52,7 @@ async function listen(config: AgentConfig, deps: AgentDeps): Promise<Listening> 
 export async function startAgent(config: AgentConfig, overrides?: AgentOverrides): Promise<RunningAgent> {
   let port = config.port
   const deps = openAgentDeps(config, () => port, overrides)
-  const { logger, follower, forwarder, reporter, relay } = deps
+  const { logger, key, follower, forwarder, reporter, relay } = deps
   const listening = await listen(config, deps)
   port = listening.port
   logger.info('http', `agent listening on ${listening.host} port ${listening.port}`, { host: listening.host, port: listening.port })
@@ -62,7 +61,7 @@ export async function startAgent(config: AgentConfig, overrides?: AgentOverrides
 
   const stopping = new AbortController()
   const { signal: untilStop } = stopping
-  const loops = [follower.run(untilStop), forwarder.run(untilStop), reporter.run(untilStop), relay?.run(untilStop), deps.apiKey.run(untilStop)]
+  const loops = [follower.run(untilStop), forwarder.run(untilStop), reporter.run(untilStop), key.run(untilStop), relay?.run(untilStop)]
   return {
     logger,
     shutdownTimeoutSeconds: config.shutdownTimeoutSeconds,

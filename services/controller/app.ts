@@ -20,7 +20,7 @@ import { statusRoutes } from './routes/status.ts'
 export function createControllerApp(deps: ControllerDeps) {
   const app = createApp({ logger: deps.logger, refusesHead: ['/config/stream', '/backup'] })
   if (deps.origin) app.use(refuseBrowsers(deps.origin))
-  app.use(apiKeyAuth({ keys: deps.keys, open: openPaths, attempts: deps.attempts }))
+  app.use(apiKeyAuth({ keys: deps.keys, open: openPaths, wrongKeys: deps.wrongKeys }))
   // The stream and the schema before the configs: their paths would be versions of theirs.
   const routes = app
     .route('/', operatingRoutes(deps))
@@ -28,12 +28,12 @@ export function createControllerApp(deps: ControllerDeps) {
     .route('/', reportRoutes({ roll: deps.fleet }))
     .route('/', agentRoutes(deps))
     .route('/', statusRoutes(deps))
+    .route('/', keyRoutes(deps))
     .route('/', streamRoutes(deps))
-    .route('/', latestRoutes({ feed: deps.feed, presence: deps.fleet, held: deps.held }))
+    .route('/', latestRoutes({ feed: deps.feed, presence: deps.fleet }))
     .route('/', schemaRoutes(deps))
     .route('/', historyRoutes(deps))
     .route('/', adminRoutes(deps))
-    .route('/', keyRoutes(deps))
     .route('/', configRoutes(deps))
   addDocs(app, {
     title: 'Controller',

@@ -3,13 +3,15 @@ import type { ControllerApp } from './app.ts'
 
 /** How to reach a controller. */
 export interface ControllerClientOptions {
-  /** The key; or what gives the present one for each request, where it changes. */
+  /** The key, or what gives it for each request where it may change. */
   readonly apiKey: string | (() => string)
   /** Replaces the global fetch: for timeouts and limits, or for calling an app in the same process. */
   readonly fetch?: typeof fetch
   /** Sent with every request. */
   readonly headers?: Readonly<Record<string, string>>
 }
+
+const keyOf = (apiKey: string | (() => string)): string => (typeof apiKey === 'string' ? apiKey : apiKey())
 
 /**
  * The typed client of the controller, made from its routes.
@@ -20,6 +22,6 @@ export interface ControllerClientOptions {
  */
 export const createControllerClient = (baseUrl: string, options: ControllerClientOptions) =>
   hc<ControllerApp>(baseUrl, {
-    headers: () => ({ ...options.headers, 'X-API-Key': typeof options.apiKey === 'string' ? options.apiKey : options.apiKey() }),
+    headers: () => ({ ...options.headers, 'X-API-Key': keyOf(options.apiKey) }),
     ...(options.fetch ? { fetch: options.fetch } : {}),
   })

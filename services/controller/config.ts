@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import { z } from 'zod'
-import { isNetwork } from '#lib/http/address.ts'
-import { admissionEnv, commonEnv, type Environment, headerText, list, parseEnv, port } from '#lib/runtime/env.ts'
-import { keyOf } from '#lib/runtime/key-file.ts'
+import { trustedProxies } from '#lib/http/address.ts'
+import { admissionEnv, commonEnv, type Environment, headerText, parseEnv, port } from '#lib/runtime/env.ts'
+import { keyFile, keyOf } from '#lib/runtime/key-file.ts'
 
 /** The key that every example uses: it protects nothing, so a controller that has only it stays on loopback. */
 export const DEFAULT_API_KEY = 'default-api-key'
@@ -14,24 +14,22 @@ export const controllerEnv = z.object({
   CONTROLLER_PORT: port(6001).describe('Port of the controller'),
   CONTROLLER_HOST: z.string().optional().describe('Address it listens on; where unset, all with a key of its own, else 127.0.0.1'),
   CONTROLLER_DB_PATH: z.string().optional().describe('Database file; where unset, controller.db in DATA_DIR'),
-  TRUSTED_PROXIES: list()
-    .refine((entries) => entries.every(isNetwork), { error: 'must be addresses or networks parted by commas, as 10.0.0.0/8' })
-    .describe('Addresses and networks of proxies whose X-Forwarded-For is believed, parted by commas'),
-  API_KEY: headerText().optional().describe('Key of the controller, and what agents send; default-api-key where neither it nor API_KEY_FILE is set'),
-  API_KEY_FILE: z.string().optional().describe('File that holds the key in place of API_KEY; an agent reads it again when it changes'),
+  TRUSTED_PROXIES: trustedProxies().describe('Addresses and networks of proxies whose X-Forwarded-For is believed, parted by commas'),
+  API_KEY: headerText().default(DEFAULT_API_KEY).describe('Key of the controller, and what agents send'),
+  API_KEY_FILE: keyFile().describe('Instead of API_KEY a file that holds it; an agent reads it again when it changes'),
 })
 
 /** Reads the controller's part of the environment. */
 export function loadControllerConfig(environment: Environment = process.env) {
   const env = parseEnv(controllerEnv, environment)
-  const apiKey = keyOf('API_KEY', env.API_KEY, env.API_KEY_FILE) ?? DEFAULT_API_KEY
-  const ownKey = apiKey !== DEFAULT_API_KEY
+  const { key } = keyOf('API_KEY', env.API_KEY, env.API_KEY_FILE, DEFAULT_API_KEY)
+  const ownKey = key !== DEFAULT_API_KEY
   return {
     port: env.CONTROLLER_PORT,
     /** Undefined: all addresses. */
     host: env.CONTROLLER_HOST ?? (ownKey ? undefined : '127.0.0.1'),
     ownKey,
-    apiKey,
+    apiKey: key,
     dbPath: env.CONTROLLER_DB_PATH ?? join(env.DATA_DIR, 'controller.db'),
     allowedHosts: env.ALLOWED_HOSTS,
     trustedProxies: env.TRUSTED_PROXIES,

@@ -17,7 +17,7 @@ export interface RunningController extends RunningService {
  */
 export async function startController(config: ControllerConfig, overrides?: Partial<ControllerDeps>): Promise<RunningController> {
   const deps = await openControllerDeps(config, overrides)
-  const { logger, store, feed, fleet, schema, keyMaker } = deps
+  const { logger, store, feed, fleet, keys, schema } = deps
   try {
     const app = createControllerApp(deps)
     const listening = await serve({
@@ -40,15 +40,15 @@ export async function startController(config: ControllerConfig, overrides?: Part
         feed.close()
         await listening.close(signal)
         await fleet.close()
+        await keys.close()
         await schema.close()
-        await keyMaker.close()
         await store[Symbol.asyncDispose]()
       },
     }
   } catch (error) {
     await fleet.close()
+    await keys.close()
     await schema.close()
-    await keyMaker.close()
     await store[Symbol.asyncDispose]()
     throw error
   }

@@ -12,7 +12,7 @@ import { operatingRoutes } from './routes/operating.ts'
 export function createWorkerApp(deps: WorkerDeps) {
   const app = createApp({ logger: deps.logger, refusesHead: ['/hit'] })
   if (deps.origin) app.use(refuseBrowsers(deps.origin))
-  if (deps.keys) app.use(apiKeyAuth({ keys: deps.keys, open: openPaths }))
+  if (deps.keys) app.use(apiKeyAuth({ keys: deps.keys, open: openPaths, wrongKeys: deps.wrongKeys }))
   const routes = app.route('/', operatingRoutes(deps)).route('/', configRoutes(deps)).route('/', hitRoutes(deps)).route('/', hitsRoutes(deps))
   addDocs(app, {
     title: 'Worker',

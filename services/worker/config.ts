@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { DEFAULT_MAX_BACKLOG } from '#lib/queue/port.ts'
 import { parseRedisUrl, REDIS_URL_FORMS } from '#lib/queue/redis-url.ts'
 import { commonEnv, type Environment, headerText, list, parseEnv, port, StartError, whole, wholeOptional } from '#lib/runtime/env.ts'
+import { keyFile, keyOf } from '#lib/runtime/key-file.ts'
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
@@ -37,6 +38,7 @@ export const workerEnv = z.object({
   WORKER_PORT: port(6002).describe('Port of the worker'),
   WORKER_HOST: z.string().optional().describe('Address it listens on; where unset, all with a key of its own, else 127.0.0.1'),
   WORKER_API_KEY: headerText().optional().describe('Key of the worker, and what its agent sends'),
+  WORKER_API_KEY_FILE: keyFile().describe('Instead of WORKER_API_KEY a file that holds it; read at the start'),
   WORKER_RETRY_MAX: whole(0, 100, 3).describe('Retries of a hit after its first try'),
   WORKER_CONCURRENCY: whole(1, 1000, 10).describe('Hits under way at once'),
   HIT_QUEUE: z
@@ -109,12 +111,13 @@ function redisOf(env: z.output<typeof workerEnv>, environment: Environment) {
 /** Reads the worker's part of the environment. */
 export function loadWorkerConfig(environment: Environment = process.env) {
   const env = parseEnv(workerEnv, environment)
-  const ownKey = env.WORKER_API_KEY !== undefined
+  const { key } = keyOf('WORKER_API_KEY', env.WORKER_API_KEY, env.WORKER_API_KEY_FILE)
+  const ownKey = key !== undefined
   return {
     port: env.WORKER_PORT,
     /** Undefined: all addresses. */
     host: env.WORKER_HOST ?? (ownKey ? undefined : '127.0.0.1'),
-    apiKey: env.WORKER_API_KEY,
+    apiKey: key,
     allowedHosts: env.ALLOWED_HOSTS,
     dataDir: env.DATA_DIR,
     maxConfigBytes: env.MAX_CONFIG_BYTES,

@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { createAddressReader } from '#lib/http/address.ts'
 import { createKeyRing, type KeyRing } from '#lib/http/auth.ts'
 import { createOriginCheck, type OriginCheck } from '#lib/http/origin.ts'
+import { WrongKeys } from '#lib/http/wrong-keys.ts'
 import { createLogger, type Logger } from '#lib/observe/logger.ts'
 import type { HitProcessor, HitQueue } from '#lib/queue/port.ts'
 import { type Clock, systemClock } from '#lib/runtime/clock.ts'
@@ -22,6 +24,8 @@ export interface WorkerDeps {
   readonly config: Pick<WorkerServiceConfig, 'apiKey' | 'host' | 'allowedHosts' | 'maxConfigBytes' | 'maxBacklog'>
   /** The key that it needs; undefined where it has none. */
   readonly keys: KeyRing | undefined
+  /** Slows those down who guess it. */
+  readonly wrongKeys: WrongKeys
   /** Keeps web pages out; undefined with a key of its own. */
   readonly origin: OriginCheck | undefined
   readonly holder: ConfigHolder
@@ -91,9 +95,10 @@ export async function openWorkerDeps(config: WorkerServiceConfig, overrides: Wor
   const { apiKey, allowedHosts } = config
   const keys = apiKey === undefined ? undefined : createKeyRing([apiKey])
   const origin = apiKey === undefined ? createOriginCheck({ allowedHosts }) : undefined
+  const wrongKeys = new WrongKeys({ address: createAddressReader([]), clock, logger })
   const draining = new AbortController()
   return {
-    deps: { config, keys, origin, holder, queue, signals, destinations, scheduler, logger, clock, draining: draining.signal },
+    deps: { config, keys, wrongKeys, origin, holder, queue, signals, destinations, scheduler, logger, clock, draining: draining.signal },
     executor,
     processor,
     scheduler,

@@ -3,8 +3,10 @@ import { z } from 'zod'
 import { type Config, ConfigSchema } from '#lib/contract/config.ts'
 import { type ErrorEnvelope, ErrorEnvelopeSchema, envelope } from '#lib/contract/envelope.ts'
 import type { ErrorCode } from '#lib/contract/errors.ts'
+import { type KeyRequest, KeyRevokedSchema, type MadeKey, MadeKeySchema } from '#lib/contract/keys.ts'
 import { createFastLane } from '#lib/distribution/fast-lane.ts'
 import { type Listening, type RequestTimeouts, serve } from '#lib/http/serve.ts'
+import type { WrongKeys } from '#lib/http/wrong-keys.ts'
 import { silentLogger } from '#lib/observe/logger.ts'
 import type { Environment } from '#lib/runtime/env.ts'
 import { type ControllerApp, createControllerApp } from '#services/controller/app.ts'
@@ -66,6 +68,16 @@ export class TestController implements AsyncDisposable {
     return dataOf(await this.request('/config', { body: { data } }), 201, ConfigSchema)
   }
 
+  /** Makes a key; fails where it is not a 201. */
+  async makeKey(request: KeyRequest): Promise<MadeKey> {
+    return dataOf(await this.request('/keys', { body: request }), 201, MadeKeySchema)
+  }
+
+  /** Revokes a key; fails where it is not a 200. */
+  async revokeKey(id: string): Promise<void> {
+    await dataOf(await this.request(`/keys/${id}`, { method: 'DELETE' }), 200, KeyRevokedSchema)
+  }
+
   /** Serves the app on a port that the kernel chose, until the test's scope ends. */
   async listen(
     timeouts?: RequestTimeouts,
@@ -87,9 +99,15 @@ export class TestController implements AsyncDisposable {
     this.deps.feed.close()
     for (const listening of this.#listening) await listening.close(AbortSignal.abort())
     await this.deps.fleet.close()
+    await this.deps.keys.close()
     await this.deps.store[Symbol.asyncDispose]()
     this.folder[Symbol.dispose]()
   }
+}
+
+/** So many wrong keys from requests without a socket that others are not looked at any more. */
+export function tryWrongKeys(wrongKeys: WrongKeys): void {
+  for (let n = 0; n < 10; n++) wrongKeys.wrong(undefined, `wrong-${n}`)
 }
 
 /** The `data` of a success, after everything that every success has was looked at. */

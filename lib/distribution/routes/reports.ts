@@ -26,7 +26,7 @@ const one = createRoute({
   path: '/agents/{id}/report',
   tags: ['agents'],
   summary: 'What an agent has applied, or why not',
-  middleware: [requires('register', 'report'), strictJsonBody({ maxBytes: MAX_REPORT_BYTES })],
+  middleware: [requires('register', 'report for an agent'), strictJsonBody({ maxBytes: MAX_REPORT_BYTES })],
   request: { params: agentParam, body: jsonRequest(ReportSchema) },
   responses: {
     200: answer(200, 'Taken.', ReportAcceptedSchema),
@@ -45,7 +45,7 @@ const many = createRoute({
   tags: ['agents'],
   summary: 'What a relay knows of the agents below it',
   description: 'A relay answers 409 RELAY_LOOP to a request that it has passed on itself.',
-  middleware: [requires('batch', 'report for other agents'), strictJsonBody({ maxBytes: MAX_BATCH_BYTES })],
+  middleware: [requires('batch', 'report for the agents below a relay'), strictJsonBody({ maxBytes: MAX_BATCH_BYTES })],
   request: { headers: batchHeaders, body: jsonRequest(BatchSchema) },
   responses: {
     200: answer(200, 'Taken, but for those that are unknown and came without a registration.', BatchAcceptedSchema),
@@ -58,7 +58,7 @@ const many = createRoute({
 /** `POST /agents/:id/report` and `POST /agents/reports`, of a controller or a relay. */
 export function reportRoutes(deps: { readonly roll: Pick<Roll, 'report' | 'batch'> }) {
   return createRouter()
-    .openapi(many, async (c) => ok(c, await deps.roll.batch(c.req.valid('header')['x-agent-id'], c.req.valid('json')), 200))
+    .openapi(many, async (c) => ok(c, await deps.roll.batch(c.req.valid('header')['x-agent-id'], c.req.valid('json'), callerOf(c)), 200))
     .openapi(one, async (c) => {
       const { id } = c.req.valid('param')
       if (!(await deps.roll.report(id, c.req.valid('json'), callerOf(c)))) throw agentNotFound(id)

@@ -43,8 +43,7 @@ export function streamRoutes(deps: { readonly feed: ConfigFeed; readonly streams
     if (feed.hub.closed) throw shuttingDown(feed)
     const { headers } = c.req.raw
     const held = heldByStream(headers)
-    return streamEvents(c, requestId(c), (sink) =>
-      streams.add(sink, (snapshot) => holds(held, snapshot), callerOf(c), signOf(headers, held, 'stream', callerOf(c))),
-    )
+    const caller = callerOf(c)
+    return streamEvents(c, requestId(c), (sink) => streams.add(sink, (snapshot) => holds(held, snapshot), caller, signOf(headers, held, 'stream', caller)))
   })
 }

@@ -1,5 +1,6 @@
 import type { Report } from '#lib/contract/fleet.ts'
 import type { Sign } from '#lib/distribution/followers.ts'
+import { claimOf } from '#lib/distribution/ownership.ts'
 import { type Entry, NEVER } from './entry.ts'
 
 /**
@@ -8,7 +9,7 @@ import { type Entry, NEVER } from './entry.ts'
  */
 export function moveTo(entry: Entry, relayId: string | undefined): void {
   if (entry.relayId === relayId) return
-  Object.assign(entry, { relayId, connected: entry.connections > 0 })
+  Object.assign(entry, { relayId, connected: entry.drops.size > 0 })
 }
 
 /**
@@ -16,10 +17,10 @@ export function moveTo(entry: Entry, relayId: string | undefined): void {
  * @param now by the monotonic clock
  * @returns whether it is news
  */
-export function hear(entry: Entry, { heldVersion, via }: Sign, now: number): boolean {
+export function hear(entry: Entry, { heldVersion, via, caller }: Sign, now: number): boolean {
   const held = heldVersion ?? entry.held
   const changed = held !== entry.held || via !== entry.via || entry.toldAt === NEVER
-  Object.assign(entry, { held, via, heardAt: now })
+  Object.assign(entry, { held, via, speaker: claimOf(caller), heardAt: now })
   return changed
 }
 

@@ -1,17 +1,17 @@
 import { hash } from 'node:crypto'
-import { bootstrapCaller, type Caller } from '#lib/http/caller.ts'
+import type { KeyIdentity } from '#lib/distribution/key-headers.ts'
 import { ApiError } from '#lib/http/errors.ts'
 import { PeerError } from '#lib/http/peer.ts'
 import type { Clock } from '#lib/runtime/clock.ts'
 import type { KnownKeys } from './known-keys.ts'
 import { upstreamUnavailable } from './upstream.ts'
+import { callerFrom, type Verdict } from './verdict.ts'
+import { VerdictBook } from './verdict-book.ts'
 
 /** How long a verdict on a key lasts, in ms. */
 const VERDICT_MS = 30_000
 /** For how long after a failed check the controller is taken to be away, and is not asked again, in ms. */
 const AWAY_MS = 5000
-/** How many keys are remembered of either kind. A flood of wrong ones must not push out the right ones. */
-const MAX_KEYS = 1024
 /** How long a key may be, in characters; with a longer one the headers of the check would not be taken. */
 const MAX_KEY = 1024
 /** What a controller, or what stands before it, answers where it dislikes the form of a request: here, the key in it. */
@@ -26,105 +26,104 @@ class TooManyChecks extends ApiError {
   }
 }
 
-/** A key that the controller has accepted. */
-interface Accepted {
-  /** When it did so last, monotonic ms. */
-  readonly at: number
-  readonly caller: Caller
-  /** Kept in memory only, to ask about it again; undefined for one of an earlier start. */
-  readonly key: string | undefined
-}
-
-const isSameCaller = (a: Caller, b: Caller): boolean => a.id === b.id && a.name === b.name && a.role === b.role
-
-function bound(kind: Map<string, unknown>): void {
-  const [oldest] = kind.keys()
-  if (kind.size > MAX_KEYS && oldest !== undefined) kind.delete(oldest)
-}
+/** What a check of a key found: whose it is, where the controller says so. */
+export type KeyAnswer = { readonly accepted: false } | { readonly accepted: true; readonly identity: KeyIdentity | undefined }
 
 /** What a check needs. */
 export interface KeyVerdictOptions {
-  /** Asks the controller whose key it is, undefined: nobody's; rejects where it cannot be asked. */
-  readonly ask: (key: string, path: readonly string[]) => Promise<Caller | undefined>
-  /** Told of a key that was accepted before and is not any more. */
-  readonly onGone: (keyId: string) => void
+  /** Asks the controller; rejects where it cannot be asked. */
+  readonly ask: (key: string, path: readonly string[]) => Promise<KeyAnswer>
   readonly known: KnownKeys
-  readonly clock: Pick<Clock, 'monotonic'>
+  /** Told the id of each key that was accepted and is no longer. */
+  readonly onEnded: (id: string) => void
+  readonly clock: Pick<Clock, 'monotonic' | 'now'>
 }
 
 /**
  * Which keys a relay accepts: those that its controller accepts, asked anew every 30 s. While the controller is away,
- * only keys that it accepted before are honoured. What is kept on the disk are digests, never keys.
+ * only keys that it accepted before are honoured. What is looked up and kept on the disk are digests.
  */
 export class KeyVerdicts {
   readonly #options: KeyVerdictOptions
-  /** By digest; oldest first. */
-  readonly #accepted: Map<string, Accepted>
-  readonly #refused = new Map<string, number>()
-  readonly #checks = new Map<string, Promise<Caller | undefined>>()
+  readonly #book: VerdictBook
+  readonly #checks = new Map<string, Promise<Verdict | undefined>>()
   readonly #checking = { unknown: 0, known: 0 }
   #away: { readonly at: number; readonly error: unknown } | undefined
 
   constructor(options: KeyVerdictOptions) {
     this.#options = options
-    // Known from an earlier start: honoured while the controller is away, and asked about as soon as it is not.
-    this.#accepted = new Map(options.known.load().map(({ digest, caller }) => [digest, { at: Number.NEGATIVE_INFINITY, caller, key: undefined }]))
+    this.#book = new VerdictBook(options)
   }
 
-  /** Whose key it is, where it was accepted less than 30 s ago. */
-  fresh(key: string): Caller | undefined {
-    const accepted = this.#accepted.get(this.#digest(key))
-    return this.#isFresh(accepted?.at) ? accepted?.caller : undefined
+  /** Whose a key is that was accepted less than 30 s ago. */
+  fresh(key: string): Verdict | undefined {
+    const verdict = this.known(key)
+    return this.#isFresh(verdict?.askedAt) ? verdict : undefined
+  }
+
+  /** Whose a key is that was accepted, however long ago that was. */
+  known(key: string): Verdict | undefined {
+    return this.#book.accepted(this.#digest(key))
+  }
+
+  /** The verdict by the id of its key; undefined where it is not accepted any more. */
+  byId(id: string): Verdict | undefined {
+    return this.#book.byId(id)
+  }
+
+  /** Whether a key of this name is known that may register agents. */
+  ownsAgents(name: string): boolean {
+    return this.#book.ownsAgents(name)
   }
 
   /**
-   * Whose key it is, asking the controller where that is not known; undefined where it is not accepted.
+   * Whose a key is, asking the controller where that is not known; undefined where it is not accepted.
    * @param path the relays that the question has passed, this one included
    * @throws ApiError UPSTREAM_UNAVAILABLE where it cannot be asked; RELAY_LOOP where it comes back; OVERLOADED where too many are asked about
    */
-  async caller(key: string, path: readonly string[]): Promise<Caller | undefined> {
+  async caller(key: string, path: readonly string[]): Promise<Verdict | undefined> {
     if (key.length > MAX_KEY) return undefined
     const digest = this.#digest(key)
-    const accepted = this.#accepted.get(digest)
-    if (this.#isFresh(accepted?.at)) return accepted?.caller
-    if (this.#isFresh(this.#refused.get(digest))) return undefined
+    const verdict = this.#book.accepted(digest)
+    if (verdict !== undefined) verdict.key ??= key
+    // What a relay below asks is answered by the controller: it asks because it may have missed something, as may this one.
+    if (path.length <= 1 && this.#isFresh(verdict?.askedAt)) return verdict
+    if (this.#isFresh(this.#book.refusedAt(digest))) return undefined
     const wasAway = this.#away !== undefined && this.#now() - this.#away.at < VERDICT_MS
-    const check = this.#check(key, path, digest, accepted === undefined ? 'unknown' : 'known')
-    if (accepted === undefined) return check
-    // Whoever was accepted before does not wait for a controller that was away a moment ago.
+    const check = this.#check(key, path, digest, verdict === undefined ? 'unknown' : 'known')
+    if (verdict === undefined) return check
+    // Whoever was accepted before does not wait for a controller that was away a moment ago; but its key may have ended meanwhile.
     const honoured = check.catch((error: unknown) => {
-      if (error instanceof ApiError && !(error instanceof TooManyChecks)) return accepted.caller
+      if (error instanceof ApiError && !(error instanceof TooManyChecks)) return this.#book.accepted(digest)
       throw error
     })
     if (!wasAway) return honoured
     honoured.catch(() => {})
-    return accepted.caller
-  }
-
-  /** The controller has accepted the key in another request; whose it is, it did not say. */
-  wasAccepted(key: string): void {
-    this.#away = undefined
-    const digest = this.#digest(key)
-    this.#accept(digest, this.#accepted.get(digest)?.caller ?? bootstrapCaller, key)
-  }
-
-  /** The controller accepts a key no more. */
-  gone(keyId: string): void {
-    for (const [digest, { caller }] of this.#accepted) if (caller.id === keyId) this.#refuse(digest)
+    return verdict
   }
 
   /**
-   * Asks again about keys whose verdict is over.
-   * @param keyIds of those that matter
+   * Asks about a key anew, whatever is known of it. What cannot be found out now leaves it as it is. Never rejects.
+   * @param path as for {@link caller}
    */
-  async renew(keyIds: readonly string[], path: readonly string[]): Promise<void> {
-    const wanted = new Set(keyIds)
-    const due = [...this.#accepted.values()].flatMap(({ at, caller, key }) => (wanted.has(caller.id) && key !== undefined && !this.#isFresh(at) ? [key] : []))
-    // One that cannot be asked about now is asked about the next time.
-    await Promise.allSettled(due.map((key) => this.caller(key, path)))
+  async askAgain({ key, digest }: Verdict, path: readonly string[]): Promise<void> {
+    if (key === undefined) return
+    await this.#check(key, path, digest, 'known').catch(() => {})
   }
 
-  #check(key: string, path: readonly string[], digest: string, kind: 'unknown' | 'known'): Promise<Caller | undefined> {
+  /** The controller has accepted the key in another request. */
+  wasAccepted(key: string, identity: KeyIdentity | undefined): void {
+    this.#away = undefined
+    const digest = this.#digest(key)
+    this.#book.accept(digest, callerFrom(identity, digest, this.#options.clock.now()), key, this.#now())
+  }
+
+  /** The controller says that a key has ended. */
+  ended(id: string): void {
+    this.#book.end(id)
+  }
+
+  #check(key: string, path: readonly string[], digest: string, kind: 'unknown' | 'known'): Promise<Verdict | undefined> {
     // A question that came by way of other relays goes its own way to the end: in a loop shared ones would wait for each other.
     const isShared = path.length <= 1
     const running = isShared ? this.#checks.get(digest) : undefined
@@ -140,13 +139,20 @@ export class KeyVerdicts {
     return check
   }
 
-  async #ask(key: string, path: readonly string[], digest: string): Promise<Caller | undefined> {
+  async #ask(key: string, path: readonly string[], digest: string): Promise<Verdict | undefined> {
+    const askedAt = this.#now()
+    const { endings } = this.#book
     try {
-      const caller = await this.#options.ask(key, path)
+      const answer = await this.#options.ask(key, path)
       this.#away = undefined
-      if (caller) this.#accept(digest, caller, key)
-      else this.#refuse(digest)
-      return caller
+      if (answer.accepted) {
+        const caller = callerFrom(answer.identity, digest, this.#options.clock.now())
+        // That it has ended may have been heard while this answer was on its way: then the answer is about the time before.
+        if (this.#book.endedSince(caller.id, endings)) return await this.#ask(key, path, digest)
+        return this.#book.accept(digest, caller, key, askedAt)
+      }
+      this.#book.refuse(digest)
+      return undefined
     } catch (error) {
       if (error instanceof ApiError) throw error
       const status = error instanceof PeerError ? error.status : undefined
@@ -155,31 +161,6 @@ export class KeyVerdicts {
       if (status === undefined || status < 400 || status >= 500) this.#away = { at: this.#now(), error }
       throw upstreamUnavailable('check the API key', error)
     }
-  }
-
-  /** Keeps a verdict as the newest; the oldest of its kind goes where there are too many. */
-  #accept(digest: string, caller: Caller, key: string): void {
-    const before = this.#accepted.get(digest)
-    this.#accepted.delete(digest)
-    this.#refused.delete(digest)
-    this.#accepted.set(digest, { at: this.#now(), caller, key })
-    bound(this.#accepted)
-    if (before === undefined || !isSameCaller(before.caller, caller)) this.#save()
-  }
-
-  #refuse(digest: string): void {
-    const before = this.#accepted.get(digest)
-    this.#accepted.delete(digest)
-    this.#refused.delete(digest)
-    this.#refused.set(digest, this.#now())
-    bound(this.#refused)
-    if (before === undefined) return
-    this.#save()
-    this.#options.onGone(before.caller.id)
-  }
-
-  #save(): void {
-    this.#options.known.save([...this.#accepted].map(([digest, { caller }]) => ({ digest, caller })))
   }
 
   #isFresh(verdictAt: number | undefined): boolean {

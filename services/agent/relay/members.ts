@@ -77,7 +77,7 @@ export class Members {
   #alive(entry: Entry): boolean {
     let at: Entry | undefined = entry
     for (let depth = 0; at && depth < MAX_DEPTH; depth++) {
-      if (at.connections > 0) return true
+      if (at.drops.size > 0) return true
       if (!at.connected || at.relayId === undefined) return false
       at = this.#entries.get(at.relayId)
     }

@@ -34,7 +34,7 @@ export class Refresh {
     const most = Math.ceil((this.#members.size * LOOK_GAP_MS) / REFRESH_MS)
     for (const entry of this.#members.all()) {
       if (due.length >= most) break
-      if (entry.connections > 0 && now - entry.toldAt >= REFRESH_MS) due.push(entry)
+      if (entry.drops.size > 0 && now - entry.toldAt >= REFRESH_MS) due.push(entry)
     }
     return due
   }

@@ -3,12 +3,11 @@ import { type Config, ConfigSchema, DEFAULT_POLL_INTERVAL_SECONDS, type Received
 import type { Batch, BatchAccepted, Report } from '#lib/contract/fleet.ts'
 import { ConfigFeed } from '#lib/distribution/feed.ts'
 import type { Roll } from '#lib/distribution/followers.ts'
-import { HeldByKey } from '#lib/distribution/held-by-key.ts'
-import { claimOf, maySpeakFor, notYours } from '#lib/distribution/ownership.ts'
+import type { Owner } from '#lib/distribution/ownership.ts'
 import { parentOf, refuseLoop, relayPathOf } from '#lib/distribution/relay-path.ts'
 import { ConfigStreams } from '#lib/distribution/streams.ts'
 import type { AskingKeyRing, HeaderReader } from '#lib/http/auth.ts'
-import { type Caller, may } from '#lib/http/caller.ts'
+import type { Caller } from '#lib/http/caller.ts'
 import { ApiError } from '#lib/http/errors.ts'
 import { PeerError } from '#lib/http/peer.ts'
 import type { Logger } from '#lib/observe/logger.ts'
@@ -17,6 +16,7 @@ import type { Registration } from '../sync/controller-link.ts'
 import type { Follower } from '../sync/follower.ts'
 import type { Holding } from '../sync/holding.ts'
 import { KeyVerdicts } from './key-verdicts.ts'
+import { KeyWatch } from './key-watch.ts'
 import type { KnownKeys } from './known-keys.ts'
 import { Roster } from './roster.ts'
 import { type Upstream, upstreamUnavailable } from './upstream.ts'
@@ -25,15 +25,10 @@ import { Upward } from './upward.ts'
 /** After how long without its controller a relay says so to its followers, in ms: a restart is over sooner. */
 const CUT_OFF_TOLD_MS = 10_000
 
-/** How often it is looked at whether a verdict on a key is over, in ms: with the 30 s that one lasts, a key is heard of in time. */
-const KEY_CHECK_MS = 1000
-
 /** What a relay stands on. */
 export interface RelayOptions {
   /** Its own id, which is that of its agent. */
   readonly ownId: string
-  /** Its own key, which is known to be good once its controller has taken it. */
-  readonly apiKey: () => string
   readonly upstream: Upstream
   readonly known: KnownKeys
   readonly logger: Logger
@@ -42,7 +37,7 @@ export interface RelayOptions {
 
 /** The agent that a relay is, beside: what follows, and what is held. */
 export interface Followed {
-  readonly follower: Pick<Follower, 'status' | 'registration' | 'cutOffMs'>
+  readonly follower: Pick<Follower, 'status' | 'registration' | 'cutOffMs' | 'hearsSince'>
   readonly holding: Pick<Holding, 'confirm'>
 }
 
@@ -55,10 +50,9 @@ export class Relay implements Roll, AskingKeyRing {
   readonly streams: ConfigStreams
   readonly roster: Roster
   readonly keys: KeyVerdicts
-  /** The connections that are held for each key. */
-  readonly held = new HeldByKey()
   readonly #options: RelayOptions
   readonly #upward: Upward
+  readonly #watch: KeyWatch
   #followed: Followed | undefined
   #stopping: AbortSignal = new AbortController().signal
 
@@ -68,16 +62,18 @@ export class Relay implements Roll, AskingKeyRing {
     this.feed = new ConfigFeed(undefined, { onError: (error) => logger.error('http', 'a watcher failed and was dropped', { err: error }), clock })
     const intervalMs = () => (this.feed.current?.config.poll_interval_seconds ?? DEFAULT_POLL_INTERVAL_SECONDS) * 1000
     const latest = () => this.feed.current?.version ?? null
-    this.roster = new Roster({ ownId, intervalMs, latest, onNews: () => this.#upward.wake(), clock })
+    const ownsAgents = (name: string) => this.keys.ownsAgents(name)
+    this.roster = new Roster({ ownId, intervalMs, latest, ownsAgents, onNews: () => this.#upward.wake(), clock })
     this.#upward = new Upward({ roster: this.roster, upstream, ownId, logger, clock })
-    this.streams = new ConfigStreams({ feed: this.feed, presence: this.roster, held: this.held, logger, cutOffMs: () => this.#cutOffMs })
-    this.keys = new KeyVerdicts({
-      ask: (key, path) => upstream.caller(key, path),
-      known: options.known,
-      onGone: (keyId) => {
-        this.held.end(keyId)
-        this.streams.tellKeyGone(keyId)
-      },
+    this.streams = new ConfigStreams({ feed: this.feed, presence: this.roster, logger, cutOffMs: () => this.#cutOffMs, keysCount: () => this.#watch.count })
+    this.keys = new KeyVerdicts({ ask: (key, path) => upstream.accepts(key, path), known: options.known, onEnded: (id) => this.#keyEnded(id), clock })
+    this.#watch = new KeyWatch({
+      keys: this.keys,
+      holding: () => this.feed.byKey.keys(),
+      end: (id) => this.#keyEnded(id),
+      path: () => [ownId],
+      hearsSince: () => this.#followed?.follower.hearsSince,
+      onHearing: () => this.streams.tellKeysCount(),
       clock,
     })
   }
@@ -117,29 +113,22 @@ export class Relay implements Roll, AskingKeyRing {
     this.feed.adopt(config)
   }
 
-  /** Its agent has registered. */
+  /** Its agent has registered, and follows anew. */
   connected(registration: Registration): void {
-    this.keys.wasAccepted(this.#options.apiKey())
+    this.registered(registration)
     this.#upward.connected(registration.capabilities)
   }
 
-  /** Its controller accepts a key no more. */
-  keyGone(keyId: string): void {
-    this.keys.gone(keyId)
-  }
-
-  /** Asks again about keys for which connections are held: one that follows by polling hears of nothing else. */
-  async #watchKeys(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      await this.#options.clock.sleep(KEY_CHECK_MS, signal)
-      if (!signal.aborted && !this.cutOff) await this.keys.renew(this.held.ids, [this.#options.ownId])
-    }
+  /** Its agent has registered: so its own key is good. */
+  registered({ apiKey, identity }: Registration): void {
+    this.keys.wasAccepted(apiKey, identity)
   }
 
   /** Tells the controller of its followers until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     this.#stopping = signal
-    await Promise.all([this.#upward.run(signal), this.#watchKeys(signal)])
+    await Promise.all([this.#upward.run(signal), this.#watch.run(signal)])
+    this.#options.known.flush()
   }
 
   /**
@@ -152,6 +141,11 @@ export class Relay implements Roll, AskingKeyRing {
     const path = relayPathOf(headers.get('x-relay-path') ?? undefined)
     refuseLoop(path, ownId)
     return this.keys.caller(key, [...path, ownId])
+  }
+
+  /** Whose a key was when the controller was last asked. */
+  known(key: string): Caller | undefined {
+    return this.keys.known(key)
   }
 
   /** Brings the feed up to date with the controller's own word. */
@@ -181,34 +175,35 @@ export class Relay implements Roll, AskingKeyRing {
 
   /**
    * Takes a registration. One that comes from a relay is passed on at once: a loop shows only where it is followed to its end.
-   * @throws ApiError RELAY_LOOP; OVERLOADED where there is no room for another agent
+   * @throws ApiError RELAY_LOOP; NOT_PERMITTED where the agent is another's; OVERLOADED where there is no room for another agent
    */
-  async register(agentId: string, request: RegisterRequest, path: readonly string[], caller: Caller): Promise<void> {
+  async register(agentId: string, request: RegisterRequest, path: readonly string[], claim: Owner): Promise<void> {
     const { ownId, upstream, logger } = this.#options
     refuseLoop(path, ownId)
-    const isPassedOn = path.length > 1 && may(caller, 'batch')
-    if (!isPassedOn) this.#mustOwn(agentId, caller, 'register the agent')
     if (path.length > 0) {
       try {
-        await upstream.register(request, [...path, ownId], this.#stopping)
+        await upstream.register(request, [...path, ownId], claim, this.#stopping)
       } catch (error) {
         if (!(error instanceof PeerError)) throw error
         logger.warn('http', 'the registration of a relay cannot be passed on now; it is taken here and told later', { reason: error.message })
       }
     }
-    this.roster.register(agentId, request, parentOf(agentId, path), isPassedOn ? undefined : claimOf(caller))
+    this.roster.register(agentId, request, claim, parentOf(agentId, path))
   }
 
   async report(agentId: string, report: Report, caller: Caller): Promise<boolean> {
-    this.#mustOwn(agentId, caller, 'report for the agent')
-    return this.roster.report(agentId, report)
+    return this.roster.report(agentId, report, caller)
   }
 
-  #mustOwn(agentId: string, caller: Caller, action: string): void {
-    if (!maySpeakFor(caller, this.roster.ownerOf(agentId))) throw notYours(action, agentId)
+  async batch(relayId: string | undefined, batch: Batch, caller: Caller): Promise<BatchAccepted> {
+    return this.roster.batch(relayId, batch, caller)
   }
 
-  async batch(relayId: string | undefined, batch: Batch): Promise<BatchAccepted> {
-    return this.roster.batch(relayId, batch)
+  /** A key is accepted no longer: the relays below hear of it, and what it holds open here is ended. */
+  #keyEnded(id: string): void {
+    this.roster.keyEnded()
+    this.streams.tellKeyEnded(id)
+    const connections = this.feed.byKey.end(id)
+    if (connections > 0) this.#options.logger.info('http', 'ended the connections of a key that is accepted no longer', { key_id: id, connections })
   }
 }

@@ -1,7 +1,10 @@
 import type { RegisterRequest } from '#lib/contract/agent.ts'
 import type { Batch, BatchAccepted, BatchedAgent, Report } from '#lib/contract/fleet.ts'
 import type { Presence, Sign } from '#lib/distribution/followers.ts'
-import { maySpeakFor } from '#lib/distribution/ownership.ts'
+import type { Drop } from '#lib/distribution/key-connections.ts'
+import { claimOf, maySpeakFor, notItsOwner, type Owner, ownerAfter } from '#lib/distribution/ownership.ts'
+import { mustRegister } from '#lib/distribution/watch.ts'
+import type { Caller } from '#lib/http/caller.ts'
 import type { Clock } from '#lib/runtime/clock.ts'
 import { Agenda } from './agenda.ts'
 import { endConnectionsBelow, enrol, takeFromBelow } from './below.ts'
@@ -9,7 +12,11 @@ import { hear, moveTo, takeReport } from './direct.ts'
 import { type Entry, NEVER } from './entry.ts'
 import { Members, noRoom } from './members.ts'
 import { News, type NewsBounds } from './news.ts'
+import { Refusals } from './refusals.ts'
 import { Sessions } from './sessions.ts'
+
+/** What is to be done when a connection is over that did not count. */
+const nothing = (): void => {}
 
 /** A polling agent comes a little before its interval is over: then it is news that it is alive. */
 const SIGN_SHARE = 0.8
@@ -22,6 +29,8 @@ export interface RosterOptions {
   readonly intervalMs: () => number
   /** The version that the relay serves; null before its first. */
   readonly latest: () => number | null
+  /** Whether a key of a name is known that may register agents. */
+  readonly ownsAgents: (name: string) => boolean
   /** Called where there is something to tell the controller, or to look at again in a moment. */
   readonly onNews: () => void
   readonly clock: Pick<Clock, 'monotonic' | 'uuid'>
@@ -39,6 +48,7 @@ export class Roster implements Presence {
   readonly #sessions: Sessions
   readonly #news = new News()
   readonly #agenda: Agenda
+  readonly #refusals: Refusals
 
   constructor(options: RosterOptions) {
     const { clock, maxFollowers } = options
@@ -47,6 +57,7 @@ export class Roster implements Presence {
     this.#members = new Members({ clock, onForgotten: (entry) => this.#forgotten(entry), ...(maxFollowers === undefined ? {} : { max: maxFollowers }) })
     this.#sessions = new Sessions(options.ownId, clock.uuid())
     this.#agenda = new Agenda(this.#members, clock.monotonic())
+    this.#refusals = new Refusals(clock)
   }
 
   /** How many agents are known, of how many there is news, and how many connections have just ended. */
@@ -55,9 +66,8 @@ export class Roster implements Presence {
   }
 
   seen(sign: Sign): void {
-    const entry = this.#members.getOrAdd(sign.agentId)
-    // Another's key says nothing of this agent.
-    if (!entry || !maySpeakFor(sign.caller, entry.owner)) return
+    const entry = this.#heardOf(sign)
+    if (!entry) return
     const now = this.#clock.monotonic()
     // A plain read beside a held connection does not say that it follows by polling, nor that it follows this relay.
     const { connected, via } = entry
@@ -66,20 +76,19 @@ export class Roster implements Presence {
     if (hear(entry, connected && via ? { ...sign, via } : sign, now) || due) this.#tell(entry)
   }
 
-  attach(sign: Sign, drop?: () => void): () => void {
-    const entry = this.#members.getOrAdd(sign.agentId)
-    if (!entry || !maySpeakFor(sign.caller, entry.owner)) return () => {}
+  attach(sign: Sign, drop: Drop): () => void {
+    const entry = this.#heardOf(sign)
+    if (!entry) return nothing
     moveTo(entry, undefined)
     const changed = hear(entry, sign, this.#clock.monotonic()) || !entry.connected
-    entry.connections++
     entry.connected = true
     this.#agenda.stays(entry)
-    if (drop) entry.drops.add(drop)
+    entry.drops.set(drop, sign.caller)
     if (changed) this.#tell(entry)
     return () => {
-      if (drop) entry.drops.delete(drop)
+      if (!entry.drops.delete(drop)) return
       entry.heardAt = this.#clock.monotonic()
-      if (--entry.connections > 0 || this.#members.get(entry.agentId) !== entry) return
+      if (entry.drops.size > 0 || this.#members.get(entry.agentId) !== entry) return
       const isFirst = this.#agenda.leaving === 0
       this.#agenda.leaves(entry, entry.heardAt)
       // Where others are leaving it will be looked at anyway: whole fleets renew their long polls.
@@ -89,46 +98,53 @@ export class Roster implements Presence {
 
   /**
    * Takes a registration.
+   * @param claim in whose name
    * @param relayId the relay below that the agent follows; absent: it follows this one
-   * @param owner the name of the key that it came with; absent: as before
-   * @throws ApiError OVERLOADED where there is no room for another agent
+   * @throws ApiError NOT_PERMITTED where the agent is another's; OVERLOADED where there is no room for another agent
    */
-  register(agentId: string, registration: RegisterRequest, relayId?: string, owner?: string): void {
+  register(agentId: string, registration: RegisterRequest, claim: Owner, relayId?: string): void {
+    const owner = this.#ownerAfter(agentId, claim)
+    if (owner === undefined) throw notItsOwner('register', agentId)
     const entry = this.#members.getOrAdd(agentId)
     if (!entry) throw noRoom(this.#members.size)
-    enrol(entry, registration)
-    entry.owner = owner ?? entry.owner
+    enrol(entry, registration, owner)
     moveTo(entry, relayId)
     entry.heardAt = this.#clock.monotonic()
     this.#tell(entry)
   }
 
-  /** The name of the keys that an agent belongs to; undefined: nobody's. */
-  ownerOf(agentId: string): string | undefined {
-    return this.#members.get(agentId)?.owner
-  }
-
-  /** Takes an agent's report; false where the agent is not known. */
-  report(agentId: string, report: Report): boolean {
+  /**
+   * Takes an agent's report; false where the agent is not known.
+   * @throws ApiError NOT_PERMITTED where the agent is another's
+   */
+  report(agentId: string, report: Report, caller: Caller): boolean {
     const entry = this.#members.get(agentId)
+    if (!this.#maySpeak(agentId, entry, caller)) throw notItsOwner('report', agentId)
     if (!entry) return false
     takeReport(entry, report, this.#options.latest(), this.#clock.monotonic())
     this.#tell(entry)
     return true
   }
 
-  /** Takes what a relay below says of the agents below it; those that are not known must come with their registration. */
-  batch(relayId: string | undefined, batch: Batch): BatchAccepted {
+  /**
+   * Takes what a relay below says of the agents below it; those that are not known must come with their registration.
+   * @throws ApiError NOT_PERMITTED where that relay is another's
+   */
+  batch(relayId: string | undefined, batch: Batch, caller: Caller): BatchAccepted {
+    if (relayId !== undefined && !this.#maySpeak(relayId, this.#members.get(relayId), caller)) throw notItsOwner('report for the agents below a relay', relayId)
     const now = this.#clock.monotonic()
     const restarted = this.#sessions.take(batch.sessions ?? {})
     if (restarted.size > 0) endConnectionsBelow(this.#members, restarted)
     const unknown: string[] = []
+    const anothers: string[] = []
     for (const agent of batch.agents) {
-      const entry = takeFromBelow(this.#members, agent, agent.relay_id ?? relayId, now)
+      const owner = this.#ownerAfter(agent.agent_id, agent.owner ?? null)
+      const entry = owner === undefined ? undefined : takeFromBelow(this.#members, agent, agent.relay_id ?? relayId, owner, now)
       if (entry) this.#tell(entry)
-      else unknown.push(agent.agent_id)
+      else (owner === undefined ? anothers : unknown).push(agent.agent_id)
     }
-    return { accepted: batch.agents.length - unknown.length, unknown }
+    const accepted = batch.agents.length - unknown.length - anothers.length
+    return { accepted, unknown, ...(anothers.length > 0 ? { not_permitted: anothers } : {}) }
   }
 
   /** The next news for the controller, oldest first; it counts as told until {@link giveBack} says otherwise. */
@@ -162,6 +178,21 @@ export class Roster implements Presence {
     } else this.#members.forget(entry)
   }
 
+  /** The controller says that an agent is another's than those who spoke for it here: that is undone, and their connections end. */
+  anothers({ agent_id, owner }: BatchedAgent): void {
+    if (owner === undefined) return
+    this.#refusals.add(agent_id, owner)
+    const entry = this.#members.get(agent_id)
+    if (!entry) return
+    for (const [drop, caller] of [...entry.drops]) if (claimOf(caller) === owner) drop(notItsOwner('hold the request', agent_id))
+    this.#members.forget(entry)
+  }
+
+  /** A key has ended: what belonged to it may be taken by others. */
+  keyEnded(): void {
+    this.#refusals.clear()
+  }
+
   /** Everything is news: the controller may be another, or may have forgotten who is connected. */
   tellAll(): void {
     for (const entry of this.#members.all()) this.#tellAgain(entry)
@@ -183,6 +214,21 @@ export class Roster implements Presence {
     this.#sessions.forget((relayId) => this.#members.get(relayId) !== undefined)
   }
 
+  /** The agent that a sign is of; undefined where it is another's, or there is no room for it. */
+  #heardOf({ agentId, caller }: Sign): Entry | undefined {
+    return this.#maySpeak(agentId, this.#members.get(agentId), caller) ? this.#members.getOrAdd(agentId) : undefined
+  }
+
+  #maySpeak(agentId: string, entry: Entry | undefined, caller: Caller): boolean {
+    return maySpeakFor(entry?.owner ?? null, caller) && !this.#refusals.has(agentId, claimOf(caller))
+  }
+
+  /** Whose an agent is after it was registered, or spoken for, in a name; undefined where it is another's. */
+  #ownerAfter(agentId: string, claim: Owner): Owner | undefined {
+    if (this.#refusals.has(agentId, claim)) return undefined
+    return ownerAfter(this.#members.get(agentId)?.owner ?? null, claim, this.#options.ownsAgents)
+  }
+
   #tellAgain(entry: Entry): void {
     entry.reportUnsent = entry.report !== undefined
     this.#tell(entry)
@@ -196,6 +242,6 @@ export class Roster implements Presence {
   #forgotten(entry: Entry): void {
     this.#news.delete(entry)
     this.#agenda.forget(entry)
-    for (const drop of [...entry.drops]) drop()
+    for (const drop of [...entry.drops.keys()]) drop(mustRegister())
   }
 }

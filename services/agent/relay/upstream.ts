@@ -2,13 +2,14 @@ import type { RegisterRequest } from '#lib/contract/agent.ts'
 import { type Config, ConfigSchema } from '#lib/contract/config.ts'
 import { ErrorEnvelopeSchema } from '#lib/contract/envelope.ts'
 import { type Batch, type BatchAccepted, BatchAcceptedSchema } from '#lib/contract/fleet.ts'
-import type { Caller } from '#lib/http/caller.ts'
+import type { Owner } from '#lib/distribution/ownership.ts'
 import { ApiError } from '#lib/http/errors.ts'
-import { callerByHeaders } from '#lib/http/key-headers.ts'
 import { createPeerFetch, failureOf, PeerError, readData } from '#lib/http/peer.ts'
 import { createControllerClient } from '#services/controller/client.ts'
 import type { AgentConfig } from '../config.ts'
+import type { ApiKey } from '../sync/api-key.ts'
 import { keyAccepted } from './key-answer.ts'
+import type { KeyAnswer } from './key-verdicts.ts'
 
 /** How long an agent's own request may wait for the controller behind its relay, in ms: less than the agent waits for it. */
 const MAX_BEHIND_MS = 5000
@@ -18,17 +19,18 @@ export interface Upstream {
   /**
    * Passes a registration on.
    * @param path the relays it has passed, this one included, nearest to the agent first
-   * @throws ApiError RELAY_LOOP as it comes from above
+   * @param claim in whose name it came
+   * @throws ApiError RELAY_LOOP, NOT_PERMITTED as they come from above
    */
-  register(registration: RegisterRequest, path: readonly string[], signal: AbortSignal): Promise<void>
+  register(registration: RegisterRequest, path: readonly string[], claim: Owner, signal: AbortSignal): Promise<void>
   /** Sends a batch. */
   report(batch: Batch, signal: AbortSignal): Promise<BatchAccepted>
   /**
-   * Whose key it is, of one that is accepted there; undefined where it is not. Rejects where that cannot be found out.
+   * Whether a key is accepted there, and whose it is; rejects where that cannot be found out.
    * @param path as for {@link register}
    * @throws ApiError RELAY_LOOP, OVERLOADED as they come from above
    */
-  caller(key: string, path: readonly string[]): Promise<Caller | undefined>
+  accepts(key: string, path: readonly string[]): Promise<KeyAnswer>
   /** The config of a version; undefined where there is none. */
   version(version: number): Promise<Config | undefined>
 }
@@ -39,33 +41,37 @@ export interface Upstream {
  */
 export function createUpstream(
   config: AgentConfig,
-  options: { readonly ownId: string; readonly apiKey: () => string; readonly etag: () => string | null },
+  options: { readonly ownId: string; readonly key: Pick<ApiKey, 'current'>; readonly etag: () => string | null },
 ): Upstream {
+  const { ownId, key: ownKey } = options
   const peerFetch = createPeerFetch({ maxBytes: config.maxConfigBytes })
   const clientFor = (apiKey: string | (() => string)) => createControllerClient(config.controllerUrl, { apiKey, fetch: peerFetch })
-  const client = clientFor(options.apiKey)
+  const client = clientFor(() => ownKey.current)
   const behindMs = Math.min(config.requestTimeoutMs, MAX_BEHIND_MS)
   const within = (ms: number, signal?: AbortSignal) => ({ signal: signal ? AbortSignal.any([signal, AbortSignal.timeout(ms)]) : AbortSignal.timeout(ms) })
 
   return {
-    async register(registration, path, signal) {
-      const answer = await client.register.$post({ json: registration }, { headers: { 'X-Relay-Path': path.join(',') }, init: within(behindMs, signal) })
-      if (!answer.ok) throw (await loopOf(answer)) ?? (await failureOf(answer))
+    async register(registration, path, claim, signal) {
+      const headers = { 'X-Relay-Path': path.join(','), ...(claim === null ? {} : { 'X-Key-Name': claim }) }
+      const answer = await client.register.$post({ json: registration }, { headers, init: within(behindMs, signal) })
+      if (!answer.ok) throw (await refusalOf(answer)) ?? (await failureOf(answer))
       await answer.text()
     },
 
     async report(batch, signal) {
-      const sent = { headers: { 'X-Agent-Id': options.ownId }, init: within(config.requestTimeoutMs, signal) }
+      const sent = { headers: { 'X-Agent-Id': ownId }, init: within(config.requestTimeoutMs, signal) }
       const answer = await client.agents.reports.$post({ json: batch, header: {} }, sent)
       if (!answer.ok) throw await failureOf(answer)
       return readData(answer, BatchAcceptedSchema)
     },
 
-    async caller(key, path) {
+    async accepts(key, path) {
       const etag = options.etag()
       const header = etag === null ? {} : { 'if-none-match': etag }
-      const answer = await clientFor(key).config.$get({ query: {}, header }, { headers: { 'X-Relay-Path': path.join(',') }, init: within(behindMs) })
-      return (await keyAccepted(answer, etag)) ? callerByHeaders(answer.headers) : undefined
+      // By its own key the relay vouches for whoever presents this one: wrong ones it slows down itself.
+      const headers = { 'X-Relay-Path': path.join(','), 'X-Relay-Key': ownKey.current }
+      const answer = await clientFor(key).config.$get({ query: {}, header }, { headers, init: within(behindMs) })
+      return keyAccepted(answer, etag)
     },
 
     async version(version) {
@@ -77,12 +83,13 @@ export function createUpstream(
   }
 }
 
-/** The loop that a refusal from above tells of; undefined where it tells of something else. */
-async function loopOf(answer: { readonly status: number; text(): Promise<string> }): Promise<ApiError | undefined> {
-  if (answer.status !== 409) return undefined
-  const text = await answer.text()
-  const refusal = ErrorEnvelopeSchema.safeParse(parseJson(text))
-  return new ApiError('RELAY_LOOP', refusal.success ? refusal.data.message : 'Cannot follow this relay: a relay above it refuses the way')
+/** The refusal from above that is the agent's to hear, as a loop or another's agent; undefined where it is about something else. */
+async function refusalOf(answer: { readonly status: number; clone(): { text(): Promise<string> } }): Promise<ApiError | undefined> {
+  const refusal = ErrorEnvelopeSchema.safeParse(parseJson(await answer.clone().text()))
+  const code = refusal.success ? refusal.data.error.code : undefined
+  const message = refusal.success ? refusal.data.message : 'Cannot follow this relay: a relay above it refuses the way'
+  if (answer.status === 409) return new ApiError('RELAY_LOOP', message)
+  return code === 'NOT_PERMITTED' ? new ApiError('NOT_PERMITTED', message) : undefined
 }
 
 function parseJson(text: string): unknown {

@@ -93,8 +93,9 @@ export class Upward {
     let waitMs = takes === 'batches' ? BATCH_GAP_MS : REGISTRATION_GAP_MS
     try {
       if (takes === 'batches') {
-        const { unknown } = await this.#upstream.report({ ...(sessions ? { sessions } : {}), agents }, signal)
+        const { unknown, not_permitted } = await this.#upstream.report({ ...(sessions ? { sessions } : {}), agents }, signal)
         this.#reportUnknown(agents, unknown)
+        this.#reportAnothers(agents, not_permitted ?? [])
       } else if (!(await this.#passOn(agents, signal))) waitMs = 0
       this.#failures = 0
       this.#batchSize = Math.min(MAX_BATCH_AGENTS, this.#batchSize * 2)
@@ -112,12 +113,23 @@ export class Upward {
     for (const agent of agents) if (named.has(agent.agent_id)) this.#roster.unknown(agent)
   }
 
+  #reportAnothers(agents: readonly BatchedAgent[], notPermitted: readonly string[]): void {
+    if (notPermitted.length === 0) return
+    const named = new Set(notPermitted)
+    const others = agents.filter(({ agent_id }) => named.has(agent_id))
+    this.#logger.warn('http', 'agents below are spoken for by keys that are not their owners’: the controller takes nothing of them', {
+      agents: others.length,
+      first: others[0]?.agent_id,
+    })
+    for (const agent of others) this.#roster.anothers(agent)
+  }
+
   /** Passes on the registrations among them; false where there is none. */
   async #passOn(agents: readonly BatchedAgent[], signal: AbortSignal): Promise<boolean> {
     let passed = false
-    for (const { registration, relay_id } of agents) {
+    for (const { registration, relay_id, owner = null } of agents) {
       if (!registration) continue
-      await this.#upstream.register(registration, relay_id === undefined ? [this.#ownId] : [relay_id, this.#ownId], signal)
+      await this.#upstream.register(registration, relay_id === undefined ? [this.#ownId] : [relay_id, this.#ownId], owner, signal)
       passed = true
     }
     return passed

@@ -1,7 +1,7 @@
 import { createParser } from 'eventsource-parser'
 import { ENVELOPE_BYTES, ReceivedConfigSchema } from '#lib/contract/config.ts'
 import { cutOffOf } from '#lib/distribution/cut-off.ts'
-import { keyGoneOf } from '#lib/distribution/key-gone.ts'
+import { endedKeyOf, keysCountOf } from '#lib/distribution/key-news.ts'
 import { etagOf } from '#lib/http/etag.ts'
 import { PeerError, tooLarge } from '#lib/http/peer.ts'
 import type { HeldConfig } from './controller-link.ts'
@@ -14,11 +14,18 @@ export interface StreamBounds {
   readonly max_bytes: number
 }
 
-/** What shows that a stream lives: a config, or a heartbeat. */
+/** What shows that a stream lives: a config, a heartbeat, or other news. */
 export type StreamSign =
   | { readonly kind: 'config'; readonly held: HeldConfig }
-  /** With it a relay says for how long its controller has been out of reach, in ms; null where it says nothing. */
-  | { readonly kind: 'heartbeat'; readonly relayCutOffMs: number | null; readonly keyGone?: string }
+  | {
+      readonly kind: 'heartbeat'
+      /** For how long the controller of the relay that is followed has been out of reach, in ms; null where it says nothing. */
+      readonly relayCutOffMs: number | null
+      /** Changes where the end of a key may have been missed; null where this stream does not tell of it. */
+      readonly keysCount: number | null
+    }
+  /** A key was revoked or has expired, which relays are told. */
+  | { readonly kind: 'key ended'; readonly keyId: string }
 
 /** The longest time to come back that a stream may name, in ms. */
 const MAX_RETRY_MS = 3_600_000
@@ -55,8 +62,9 @@ export async function readConfigStream(body: ReadableStream<Uint8Array>, bounds:
     },
     onComment: (comment) => {
       pending = 0
-      const keyGone = keyGoneOf(comment)
-      signs.push({ kind: 'heartbeat', relayCutOffMs: cutOffOf(comment), ...(keyGone === undefined ? {} : { keyGone }) })
+      const keyId = endedKeyOf(comment)
+      if (keyId === null) signs.push({ kind: 'heartbeat', relayCutOffMs: cutOffOf(comment), keysCount: keysCountOf(comment) })
+      else signs.push({ kind: 'key ended', keyId })
     },
     onRetry: (ms) => {
       retryAfterMs = Math.min(ms, MAX_RETRY_MS)

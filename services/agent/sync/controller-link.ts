@@ -1,9 +1,11 @@
 import { ReceivedRegistrationSchema, type RegisterRequest } from '#lib/contract/agent.ts'
 import { type ReceivedConfig, ReceivedConfigSchema } from '#lib/contract/config.ts'
 import { type Report, ReportAcceptedSchema } from '#lib/contract/fleet.ts'
+import { identityOf, type KeyIdentity } from '#lib/distribution/key-headers.ts'
 import { createPeerFetch, failureOf, PeerError, readData, streamingFetch } from '#lib/http/peer.ts'
 import { createControllerClient } from '#services/controller/client.ts'
 import type { AgentConfig } from '../config.ts'
+import type { ApiKey } from './api-key.ts'
 import { readConfigStream, type StreamSign } from './config-stream.ts'
 
 /** A config with the ETag it came with, which is echoed byte for byte. */
@@ -22,6 +24,10 @@ export interface Registration {
   readonly capabilities: ReadonlySet<string>
   /** The relays between this agent and the controller, nearest first; empty where there are none. */
   readonly relayPath: readonly string[]
+  /** The key that it was made with. */
+  readonly apiKey: string
+  /** Of a relay: whose that key is, where the controller says so. */
+  readonly identity: KeyIdentity | undefined
 }
 
 /** How to read the latest config. */
@@ -53,17 +59,17 @@ export interface ControllerLink {
 
 /**
  * Makes the link on the typed client.
+ * @param key what it sends: the present one with each request
  * @param registration what the agent says of itself
- * @param apiKey gives its present key
  * @param relayId its own id where it is a relay: a loop is known by it
  */
 export function createControllerLink(
   config: AgentConfig,
+  key: Pick<ApiKey, 'current'>,
   registration: () => RegisterRequest,
   relayId: string | undefined,
-  apiKey: () => string,
 ): ControllerLink {
-  const client = createControllerClient(config.controllerUrl, { apiKey, fetch: createPeerFetch({ maxBytes: config.maxConfigBytes }) })
+  const client = createControllerClient(config.controllerUrl, { apiKey: () => key.current, fetch: createPeerFetch({ maxBytes: config.maxConfigBytes }) })
   let agentId: string | undefined
   const within = (signal: AbortSignal, extraSeconds = 0) => ({
     signal: AbortSignal.any([signal, AbortSignal.timeout(config.requestTimeoutMs + extraSeconds * 1000)]),
@@ -71,6 +77,7 @@ export function createControllerLink(
 
   return {
     async register(signal) {
+      const apiKey = key.current
       const answer = await client.register.$post(
         { json: registration() },
         { headers: relayId === undefined ? {} : { 'X-Relay-Path': relayId }, init: within(signal) },
@@ -83,6 +90,8 @@ export function createControllerLink(
         pollIntervalSeconds: registered.poll_interval_seconds,
         capabilities: new Set(registered.capabilities),
         relayPath: registered.relay_path ?? [],
+        apiKey,
+        identity: identityOf(answer.headers),
       }
     },
 

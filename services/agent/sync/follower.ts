@@ -4,6 +4,8 @@ import { PeerError } from '#lib/http/peer.ts'
 import type { Logger } from '#lib/observe/logger.ts'
 import type { Clock } from '#lib/runtime/clock.ts'
 import type { AgentConfig } from '../config.ts'
+import type { ApiKey } from './api-key.ts'
+import type { StreamSign } from './config-stream.ts'
 import { Connection } from './connection.ts'
 import type { ControllerLink, Registration } from './controller-link.ts'
 import type { Holding } from './holding.ts'
@@ -12,19 +14,25 @@ import { TransportTrust } from './transport-trust.ts'
 /** What following stands on. */
 export interface FollowerOptions {
   readonly config: Pick<AgentConfig, 'controllerUrl' | 'pollIntervalSeconds' | 'waitSeconds'>
+  /** What it sends; it may change. */
+  readonly key: Pick<ApiKey, 'current' | 'look'>
   readonly link: ControllerLink
   readonly holding: Holding
   /** Told each time the agent has registered and holds what is latest. */
   readonly onConnected?: (registration: Registration) => void
-  /** Told of a key that the controller accepts no more. */
-  readonly onKeyGone?: (keyId: string) => void
-  /** Looks at once whether this agent has another key by now; asked where its key was refused. */
-  readonly keyChanged?: () => boolean
+  /** Told each time it has registered beside what is under way. */
+  readonly onRegistered?: (registration: Registration) => void
+  /** Told the id of a key that has ended, as relays are. */
+  readonly onKeyEnded?: (keyId: string) => void
   readonly logger: Logger
   readonly clock: Clock
 }
 
-const isKeyRefused = (error: unknown): boolean => error instanceof PeerError && (error.status === 401 || error.status === 403)
+/** For how long a stream that says nothing is taken to be one that would bring news at once, in ms: a heartbeat, and a little. */
+const HEARD_MS = 17_000
+
+/** Whether a controller refuses the key, or what is done with it. */
+const isRefusal = (error: unknown): boolean => error instanceof PeerError && (error.status === 401 || error.status === 403)
 
 /**
  * Follows the controller: registers, fetches at once, then follows by stream where it can, else by long poll, else by
@@ -37,8 +45,10 @@ export class Follower {
   readonly #streams = new TransportTrust()
   readonly #longPolls = new TransportTrust()
   #registration: Registration | undefined
-  /** Ends the connection under way, so that another is begun at once. */
+  /** Ends the connection under way, or the wait for the next, so that another is begun at once. */
   #anew = new AbortController()
+  /** The stream that tells of the ends of keys: since when without a gap, and when it was heard of last, by the monotonic clock. */
+  #heard: { readonly count: number; readonly since: number; at: number } | undefined
 
   constructor(options: FollowerOptions) {
     this.#options = options
@@ -76,6 +86,33 @@ export class Follower {
     return this.#connection.cutOffMs
   }
 
+  /**
+   * Since when it has been told without a gap which keys have ended, by the monotonic clock; undefined where it may miss
+   * some now, or follows in another way.
+   */
+  get hearsSince(): number | undefined {
+    return this.#heard !== undefined && this.#options.clock.monotonic() - this.#heard.at < HEARD_MS ? this.#heard.since : undefined
+  }
+
+  /** There is another key. Where it follows, what is under way goes on; where it waits to try again, it waits no longer. */
+  async keyChanged(): Promise<void> {
+    if (this.#connection.status.state === 'following') await this.registerBeside()
+    else this.#anew.abort()
+  }
+
+  /** Registers with the present key beside what is under way: so the agent is that key's from now on. Never rejects. */
+  async registerBeside(): Promise<void> {
+    const { link, logger, onRegistered } = this.#options
+    try {
+      this.#registration = await link.register(this.#anew.signal)
+      logger.info('http', 'registered with the present key; what is under way goes on with the one before')
+      onRegistered?.(this.#registration)
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      if (isRefusal(error)) logger.warn('http', 'the controller refuses the present key; what is under way goes on with the one before', { reason })
+    }
+  }
+
   /** Registers again and follows from there: where the controller has forgotten this agent. */
   beginAnew(): void {
     this.#anew.abort()
@@ -88,16 +125,23 @@ export class Follower {
       this.#anew = new AbortController()
       const { signal: anew } = this.#anew
       const either = AbortSignal.any([signal, anew])
+      const { current: key } = this.#options.key
       try {
         await this.#connect(either)
         for (;;) await this.#step(either)
       } catch (error) {
         if (signal.aborted) break
-        if (isKeyRefused(error) && this.#options.keyChanged?.()) continue
-        if (!anew.aborted) await this.#connection.backOff(error, this.pollIntervalSeconds * 1000, signal)
+        if (!anew.aborted && !(await this.#hasOtherKey(key, error))) await this.#connection.backOff(error, this.pollIntervalSeconds * 1000, either)
       }
     }
     this.#connection.enter('stopped')
+  }
+
+  /** Whether something failed for its key, and there is another by now: then there is nothing to wait for. */
+  async #hasOtherKey(key: string, error: unknown): Promise<boolean> {
+    if (!isRefusal(error)) return false
+    await this.#options.key.look()
+    return this.#options.key.current !== key
   }
 
   /** Registers and fetches at once: never a whole interval of nothing. */
@@ -127,16 +171,28 @@ export class Follower {
       await link.stream(
         holding.held,
         async (sign) => {
-          this.#streams.worked()
-          if (sign.kind === 'config') await holding.take(sign)
-          else if (sign.keyGone !== undefined) this.#options.onKeyGone?.(sign.keyGone)
-          else this.#connection.relaySays(sign.relayCutOffMs)
+          await this.#take(sign)
         },
         signal,
       )
     } catch (error) {
+      this.#heard = undefined
       if (!signal.aborted && this.#streams.failed()) logger.warn('http', 'streams keep failing, following by long poll or polling for a while')
       throw error
+    }
+  }
+
+  async #take(sign: StreamSign): Promise<void> {
+    const now = this.#options.clock.monotonic()
+    this.#streams.worked()
+    if (this.#heard) this.#heard.at = now
+    if (sign.kind === 'config') await this.#options.holding.take(sign)
+    else if (sign.kind === 'key ended') this.#options.onKeyEnded?.(sign.keyId)
+    else {
+      this.#connection.relaySays(sign.relayCutOffMs)
+      const { keysCount: count } = sign
+      if (count === null) this.#heard = undefined
+      else if (this.#heard?.count !== count) this.#heard = { count, since: now, at: now }
     }
   }
 

@@ -29,6 +29,7 @@ const isSame = (one: Report | undefined, other: Report): boolean =>
 export class Reporter {
   readonly #link: Pick<ControllerLink, 'report'>
   readonly #registerAgain: () => void
+  readonly #registerBeside: () => void
   readonly #logger: Logger
   readonly #clock: Clock
   readonly #wakeup = new Wakeup()
@@ -52,11 +53,13 @@ export class Reporter {
 
   /**
    * @param options.registerAgain is called where the controller does not know the agent; {@link connected} is expected then
+   * @param options.registerBeside is called where the controller refuses the key for this agent: it may be another's by now
    * @param options.outcomeGapMs between two reports that hits alone are a reason for, in ms
    */
   constructor(options: {
     readonly link: Pick<ControllerLink, 'report'>
     readonly registerAgain: () => void
+    readonly registerBeside: () => void
     readonly outcomeGapMs: number
     readonly logger: Logger
     readonly clock: Clock
@@ -64,6 +67,7 @@ export class Reporter {
     this.#outcomes = new OutcomeNews(options.outcomeGapMs)
     this.#link = options.link
     this.#registerAgain = options.registerAgain
+    this.#registerBeside = options.registerBeside
     this.#logger = options.logger
     this.#clock = options.clock
   }
@@ -107,6 +111,12 @@ export class Reporter {
     this.#outcomes.startAnew()
     this.#registrations++
     this.#unsent = this.#state !== undefined
+    this.#wakeup.wake()
+  }
+
+  /** There is another key: what was refused is tried again now. */
+  keyChanged(): void {
+    if (!this.#askedToWait) this.#retryAt = 0
     this.#wakeup.wake()
   }
 
@@ -168,6 +178,7 @@ export class Reporter {
     const asked = peer?.retryAfterMs ?? 0
     this.#askedToWait = asked > 0
     this.#retryAt = this.#clock.monotonic() + Math.max(backoffDelay(this.#failures, BACKOFF, this.#clock), asked * (1 + 0.3 * this.#clock.random()))
+    if (peer?.status === 403) this.#registerBeside()
     if (peer?.status !== 404) return
     this.#wanted = undefined
     this.#registerAgain()

@@ -1,13 +1,18 @@
 import type { Presence, Sign } from '#lib/distribution/followers.ts'
+import type { Drop } from '#lib/distribution/key-connections.ts'
 import { maySpeakFor } from '#lib/distribution/ownership.ts'
+import { mustRegister } from '#lib/distribution/watch.ts'
 import type { Clock } from '#lib/runtime/clock.ts'
-import type { AgentRecord } from './record.ts'
+import type { AgentRecord, HeldConnection } from './record.ts'
 import type { Roster } from './roster.ts'
 import type { StateWriter } from './state-writer.ts'
 import { Strangers } from './strangers.ts'
 
 /** Whether a relay said that it holds a connection of an agent, and has not started anew since. */
 const isHeldByRelay = ({ session }: AgentRecord): boolean => session !== undefined && session.endedAt === undefined
+
+/** What is to be done when a connection is over that did not count. */
+const nothing = (): void => {}
 
 /** What the reading routes tell of agents: a look into a map and a few fields, since whole fleets ask. */
 export class FleetPresence implements Presence {
@@ -24,24 +29,23 @@ export class FleetPresence implements Presence {
 
   seen(sign: Sign): void {
     const record = this.#roster.get(sign.agentId)
-    if (record !== undefined && maySpeakFor(sign.caller, record.owner)) this.#heard(record, sign)
+    if (record !== undefined && maySpeakFor(record.owner, sign.caller)) this.#heard(record, sign)
   }
 
-  attach(sign: Sign, drop?: () => void): () => void {
-    const { agentId, via, heldVersion } = sign
+  attach(sign: Sign, drop: Drop): () => void {
+    const { agentId, via, caller } = sign
     const record = this.#roster.get(agentId)
-    // Another's key says nothing of this agent.
-    if (record !== undefined && !maySpeakFor(sign.caller, record.owner)) return () => {}
-    if (record === undefined) this.#strangers.add(agentId, { connections: 1, drops: drop ? [drop] : [], via, heldVersion: heldVersion || null })
+    const connection: HeldConnection = { caller, drop }
+    if (record === undefined) this.#strangers.add(agentId, connection, sign)
+    else if (!maySpeakFor(record.owner, caller)) return nothing
     else {
       this.#heard(record, sign)
       // One whose connection is held here follows no relay.
       if (record.relayId !== undefined) this.move(record, undefined)
       record.via = via
-      record.connections++
-      if (drop) record.drops = [...record.drops, drop]
+      record.held = [...record.held, connection]
     }
-    return () => this.#detach(agentId, drop)
+    return () => this.#detach(agentId, connection)
   }
 
   /** An agent was registered: the connections that it opened before are its own now. */
@@ -49,10 +53,16 @@ export class FleetPresence implements Presence {
     this.#strangers.adopt(record)
   }
 
-  /** An agent was deleted: ends those of its connections that can be ended. The others end by themselves. */
+  /** An agent is another's from now on: the connections of those who may not speak for it any more do not keep it online. */
+  changedHands(record: AgentRecord): void {
+    record.held = record.held.filter(({ caller }) => maySpeakFor(record.owner, caller))
+  }
+
+  /** An agent was deleted: ends its connections. They are strangers' until they are closed. */
   dismissed(record: AgentRecord): void {
-    if (record.connections > 0) this.#strangers.add(record.id, record)
-    for (const drop of record.drops) drop()
+    const said = { via: record.via ?? 'stream', heldVersion: record.heldVersion ?? undefined }
+    for (const connection of record.held) this.#strangers.add(record.id, connection, said)
+    for (const { drop } of record.held) drop(mustRegister())
   }
 
   /** Notes below which relay an agent is; undefined: below none. */
@@ -80,14 +90,14 @@ export class FleetPresence implements Presence {
     this.#writer.changed(record)
   }
 
-  #detach(agentId: string, drop: (() => void) | undefined): void {
+  #detach(agentId: string, connection: HeldConnection): void {
     const record = this.#roster.get(agentId)
     if (record === undefined) {
-      this.#strangers.leave(agentId, drop)
+      this.#strangers.leave(agentId, connection)
       return
     }
-    record.connections--
+    if (!record.held.includes(connection)) return
+    record.held = record.held.filter((one) => one !== connection)
     record.lastSeen = this.#clock.monotonic()
-    if (drop) record.drops = record.drops.filter((one) => one !== drop)
   }
 }

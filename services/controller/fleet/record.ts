@@ -1,6 +1,9 @@
 import type { FollowMode, RegisterRequest } from '#lib/contract/agent.ts'
 import type { Report } from '#lib/contract/fleet.ts'
 import type { HitOutcome } from '#lib/contract/outcome.ts'
+import type { Drop } from '#lib/distribution/key-connections.ts'
+import type { Owner } from '#lib/distribution/ownership.ts'
+import type { Caller } from '#lib/http/caller.ts'
 import type { NewAgent } from '#lib/store/port.ts'
 import type { RelaySession } from './relay-sessions.ts'
 
@@ -15,6 +18,13 @@ export interface Registration {
   readonly labels: Readonly<Record<string, string>>
   readonly instance_id?: string
   readonly agent_version?: string
+}
+
+/** A connection that is held here, of one that says which agent it is. */
+export interface HeldConnection {
+  readonly caller: Caller
+  /** Ends it. */
+  readonly drop: Drop
 }
 
 /** The registration of a stored or a new agent, without what is not part of it. */
@@ -48,8 +58,8 @@ export class AgentRecord {
   /** Wall time, ms since the epoch. */
   readonly registeredAt: number
   registration: Registration
-  /** The name of the keys that it belongs to; null: nobody's. */
-  owner: string | null = null
+  /** Whose it is. */
+  owner: Owner
   via: FollowMode | null = null
   heldVersion: number | null = null
   /** Its last report, without its hits. */
@@ -66,21 +76,25 @@ export class AgentRecord {
   savedSeen: number | undefined
   /** The open session that is saved of it. */
   savedSession: RelaySession | undefined
-  /** How many of its connections are held here. */
-  connections = 0
-  /** What ends those of its connections that can be ended from here. */
-  drops: readonly (() => void)[] = []
+  /** Its connections that are held here. */
+  held: readonly HeldConnection[] = []
   /** The relay that it follows; undefined where it follows the controller itself. */
   relayId: string | undefined
   /** The session in which its relay said that it holds a connection of it. */
   session: RelaySession | undefined
 
   /** @param lastSeen monotonic ms */
-  constructor(id: string, registration: Registration, registeredAt: number, lastSeen: number) {
+  constructor(id: string, registration: Registration, owner: Owner, registeredAt: number, lastSeen: number) {
     this.id = id
     this.registration = registration
+    this.owner = owner
     this.registeredAt = registeredAt
     this.lastSeen = lastSeen
+  }
+
+  /** How many of its connections are held here. */
+  get connections(): number {
+    return this.held.length
   }
 
   /** Whether it is one of those that report: it has, or it told who it is when it asked. Go agents do neither. */

@@ -21,6 +21,13 @@ export interface BatchParts {
   readonly report: (record: AgentRecord, report: NonNullable<BatchedAgent['report']>) => void
 }
 
+/** Those that are, and those that are not. */
+function parted<T>(all: readonly T[], is: (one: T) => boolean): readonly [T[], T[]] {
+  const [yes, no]: [T[], T[]] = [[], []]
+  for (const one of all) (is(one) ? yes : no).push(one)
+  return [yes, no]
+}
+
 /** Takes what relays say of the agents below them. */
 export class RelayBatches {
   readonly #parts: BatchParts
@@ -30,16 +37,31 @@ export class RelayBatches {
   }
 
   /**
-   * Takes a batch.
+   * Takes a batch; nothing of agents that belong to another than their `owner`.
    * @param relayId of the relay that sends it
    * @throws ApiError STORE_UNAVAILABLE where nothing of it could be taken
    */
-  async take(relayId: string | undefined, { sessions = {}, agents }: Batch): Promise<BatchAccepted> {
+  async take(relayId: string | undefined, { sessions, agents }: Batch): Promise<BatchAccepted> {
     const { roster, enrolment, logger } = this.#parts
     if (relayId !== undefined) roster.get(relayId)?.heardAt(this.#parts.clock.monotonic())
+    const [others, its] = parted(agents, ({ agent_id, owner }) => enrolment.isAnothers(agent_id, owner))
+    if (others.length > 0)
+      logger.warn('http', 'agents below a relay are spoken for by keys that are not their owners’: nothing is taken of them', {
+        relay_id: relayId,
+        agents: others.length,
+        first: others[0]?.agent_id,
+      })
+    const { accepted, unknown } = await this.#takeIts(relayId, sessions ?? {}, its)
+    return { accepted, unknown, ...(others.length > 0 ? { not_permitted: others.map(({ agent_id }) => agent_id) } : {}) }
+  }
+
+  async #takeIts(relayId: string | undefined, sessions: NonNullable<Batch['sessions']>, agents: readonly BatchedAgent[]): Promise<BatchAccepted> {
+    const { roster, enrolment, logger } = this.#parts
     const known = new Set(agents.flatMap(({ agent_id }) => (roster.get(agent_id) ? [agent_id] : [])))
     // All at once: the store takes those that are new in one transaction.
-    const enrolled = await Promise.allSettled(agents.map(({ agent_id, registration }) => registration && enrolment.take(agent_id, registration)))
+    const enrolled = await Promise.allSettled(
+      agents.map(({ agent_id, registration, owner = null }) => registration && enrolment.take(agent_id, registration, owner)),
+    )
     const place = (item: BatchedAgent) => this.#place(item, item.relay_id ?? relayId, !known.has(item.agent_id))
     // Where a relay is decides whose word of it counts. It is placed again below: its own relay may be in a new session.
     for (const item of agents) if (Object.hasOwn(sessions, item.agent_id)) place(item)

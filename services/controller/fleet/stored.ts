@@ -8,8 +8,7 @@ import type { RelaySessions } from './relay-sessions.ts'
 export function recordOf({ agent, state }: InventoryEntry, sessions: RelaySessions, clock: Pick<Clock, 'now' | 'monotonic'>): AgentRecord {
   const seenAt = state?.last_seen_at ?? Date.parse(agent.updated_at)
   const lastSeen = clock.monotonic() - Math.min(Math.max(0, clock.now() - seenAt), MAX_AGE_MS)
-  const record = new AgentRecord(agent.agent_id, registrationOf(agent), Date.parse(agent.registered_at), lastSeen)
-  record.owner = agent.owner
+  const record = new AgentRecord(agent.agent_id, registrationOf(agent), agent.owner, Date.parse(agent.registered_at), lastSeen)
   if (state === undefined) return record
   record.savedSeen = lastSeen
   record.via = state.via

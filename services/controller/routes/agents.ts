@@ -12,9 +12,9 @@ const list = createRoute({
   method: 'get',
   path: '/agents',
   tags: ['agents'],
-  middleware: [requires('fleet', 'see the agents')],
   summary: 'The inventory, a page at a time',
   description: 'In the order of registration. An agent that is there throughout comes exactly once, whoever comes and goes between the pages.',
+  middleware: [requires('fleet', 'see the agents')],
   request: { query: AgentsQuerySchema },
   responses: {
     200: answer(200, 'The agents that meet all filters.', AgentsPageSchema),
@@ -29,7 +29,7 @@ const one = createRoute({
   path: '/agents/{id}',
   tags: ['agents'],
   summary: 'One agent',
-  middleware: [requires('fleet', 'see the agents')],
+  middleware: [requires('fleet', 'see an agent')],
   request: { params: agentParam },
   responses: {
     200: answer(200, 'The agent as it was last heard of.', AgentSchema),
@@ -45,8 +45,8 @@ const remove = createRoute({
   path: '/agents/{id}',
   tags: ['agents'],
   summary: 'Forget an agent',
-  middleware: [requires('admin', 'delete an agent')],
   description: 'For hosts that are gone. One that is still there registers again by itself.',
+  middleware: [requires('admin', 'forget an agent')],
   request: { params: agentParam },
   responses: {
     200: answer(200, 'Forgotten, and its streams ended.', AgentDeletedSchema),

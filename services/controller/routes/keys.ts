@@ -1,5 +1,5 @@
 import { createRoute, z } from '@hono/zod-openapi'
-import { KeyIdSchema, KeyRequestSchema, KeyRevokedSchema, KeysSchema, MadeKeySchema } from '#lib/contract/keys.ts'
+import { BOOTSTRAP_KEY_ID, KeyRequestSchema, KeyRevokedSchema, KeysSchema, MadeKeySchema } from '#lib/contract/keys.ts'
 import { answer, bodyErrors, errorAnswer, jsonRequest, keyErrors } from '#lib/http/answers.ts'
 import { createRouter } from '#lib/http/app.ts'
 import { strictJsonBody } from '#lib/http/body.ts'
@@ -9,6 +9,7 @@ import { ok } from '#lib/http/reply.ts'
 import { actorOf } from '../actor.ts'
 import type { ControllerDeps } from '../deps.ts'
 
+/** A request for a key is small: a name, a role, a time. */
 const MAX_KEY_REQUEST_BYTES = 16 * 1024
 
 const make = createRoute({
@@ -16,7 +17,7 @@ const make = createRoute({
   path: '/keys',
   tags: ['keys'],
   summary: 'Make a key',
-  description: 'The answer is the one time that the key is shown: what is kept is its digest.',
+  description: 'The answer is the one time that the key itself is shown. Keys of one name are one owner’s: so keys are rotated.',
   middleware: [requires('admin', 'make a key'), strictJsonBody({ maxBytes: MAX_KEY_REQUEST_BYTES })],
   request: { body: jsonRequest(KeyRequestSchema) },
   responses: {
@@ -31,24 +32,28 @@ const list = createRoute({
   method: 'get',
   path: '/keys',
   tags: ['keys'],
-  summary: 'All keys',
-  middleware: [requires('admin', 'list the keys')],
+  summary: 'The keys there are, the newest first',
+  description: 'Those that expired are shown for 30 days. The controller’s own key, API_KEY, is not among them.',
+  middleware: [requires('admin', 'see the keys')],
   responses: {
-    200: answer(200, 'Those that were not revoked, the newest first; never a key itself.', KeysSchema),
+    200: answer(200, 'By name, role and beginning; never the keys themselves.', KeysSchema),
     ...keyErrors,
     503: errorAnswer('OVERLOADED'),
   },
 })
+
+const keyParam = z.object({ id: z.string().max(200).meta({ description: 'As `GET /keys` gives it.', example: '0b6a2f6e-3f4f-4b1c-8f39-6f8b2f1a7c55' }) })
 
 const revoke = createRoute({
   method: 'delete',
   path: '/keys/{id}',
   tags: ['keys'],
   summary: 'Revoke a key',
+  description: 'It is refused from now on; its open streams are ended, and its held long polls are answered with 403.',
   middleware: [requires('admin', 'revoke a key')],
-  request: { params: z.object({ id: KeyIdSchema }) },
+  request: { params: keyParam },
   responses: {
-    200: answer(200, 'Refused from now on; streams and long polls that it opened have ended.', KeyRevokedSchema),
+    200: answer(200, 'Revoked, here at once, and below relays as soon as they hear of it.', KeyRevokedSchema),
     400: errorAnswer('INVALID_REQUEST'),
     ...keyErrors,
     404: errorAnswer('NOT_FOUND'),
@@ -56,17 +61,21 @@ const revoke = createRoute({
   },
 })
 
+/** Says that there is no such key. */
+function keyNotFound(id: string): ApiError {
+  if (id === BOOTSTRAP_KEY_ID)
+    return new ApiError('NOT_FOUND', "key not found: the controller's own key is revoked by another API_KEY in its environment, and a restart")
+  return new ApiError('NOT_FOUND', `key not found: there is none with the id ${JSON.stringify(id.slice(0, 100))}, or it was revoked before; see GET /keys`)
+}
+
 /** Making, listing and revoking keys. */
-export function keyRoutes({ keyMaker: keys, address }: Pick<ControllerDeps, 'keyMaker' | 'address'>) {
+export function keyRoutes({ keys, address }: Pick<ControllerDeps, 'keys' | 'address'>) {
   return createRouter()
     .openapi(make, async (c) => ok(c, await keys.make(c.req.valid('json'), actorOf(c, address)), 201))
-    .openapi(list, async (c) => ok(c, { keys: [...keys.list()] }, 200))
+    .openapi(list, async (c) => ok(c, { keys: keys.list() }, 200))
     .openapi(revoke, async (c) => {
       const { id } = c.req.valid('param')
-      if (!(await keys.revoke(id, actorOf(c, address)))) {
-        const why = id === 'bootstrap' ? "the controller's own key is not revoked here: change API_KEY and restart it" : 'GET /keys lists those there are'
-        throw new ApiError('NOT_FOUND', `key not found: ${JSON.stringify(id)}; ${why}`)
-      }
+      if (!(await keys.revoke(id, actorOf(c, address)))) throw keyNotFound(id)
       return ok(c, { id, revoked: true as const }, 200)
     })
 }

@@ -10,8 +10,8 @@ const status = createRoute({
   method: 'get',
   path: '/status',
   tags: ['agents'],
-  middleware: [requires('fleet', 'see the fleet')],
   summary: 'The fleet at a glance, and how the last publish converges',
+  middleware: [requires('fleet', 'see the fleet')],
   responses: {
     200: answer(200, 'Counted at most a quarter of a second ago, and never before the last publish.', FleetStatusSchema),
     ...keyErrors,

@@ -4,8 +4,8 @@ import { type MadeKey, MadeKeySchema, type Role } from '#lib/contract/keys.ts'
 import { silentLogger } from '#lib/observe/logger.ts'
 import { systemClock } from '#lib/runtime/clock.ts'
 import { StartError } from '#lib/runtime/env.ts'
-import { AgentKey } from '#services/agent/api-key.ts'
 import { loadAgentConfig } from '#services/agent/config.ts'
+import { ApiKey } from '#services/agent/sync/api-key.ts'
 import { TestAgent } from '#test/_support/agent.ts'
 import { dataOf, errorOf, TestController } from '#test/_support/controller.ts'
 import { readEvents } from '#test/_support/events.ts'
@@ -93,26 +93,26 @@ describe('an agent whose key stands in a file', () => {
     }, soon)
   })
 
-  test('keeps its last key while the file holds none, and says so once', () => {
+  test('keeps its last key while the file holds none, and says so once', async () => {
     using folder = new TempFolder()
     const warn = vi.fn()
     const file = folder.file('key')
-    const key = new AgentKey({ initial: 'first', file, logger: { ...silentLogger, warn }, clock: systemClock })
+    const key = new ApiKey({ key: 'first', path: file, logger: { ...silentLogger, warn }, clock: systemClock })
     for (const content of [undefined, '', 'two words', 'ä']) {
       if (content !== undefined) writeFileSync(file, content)
-      for (let i = 0; i < 3; i++) expect([key.look(), key.current]).toEqual([false, 'first'])
+      for (let i = 0; i < 3; i++) expect([await key.look(), key.current]).toEqual([false, 'first'])
     }
     // Missing, empty, and twice no key: three reasons.
     expect(warn).toHaveBeenCalledTimes(3)
     writeFileSync(file, ' second \n')
-    expect([key.look(), key.current, key.look()]).toEqual([true, 'second', false])
+    expect([await key.look(), key.current, await key.look()]).toEqual([true, 'second', false])
   })
 
   test('does not start with a key and a file, or a file without a key', () => {
     using folder = new TempFolder()
     const load = (env: Record<string, string>) => () => loadAgentConfig({ DATA_DIR: folder.path, ...env })
     expect(load({ API_KEY: 'a', API_KEY_FILE: folder.file('key') })).toThrow(StartError)
-    expect(load({ API_KEY_FILE: folder.file('key') })).toThrow(/no key can be read from it/)
+    expect(load({ API_KEY_FILE: folder.file('key') })).toThrow(/it cannot be read: ENOENT/)
     writeFileSync(folder.file('key'), 'from-the-file\n')
     expect(load({ API_KEY_FILE: folder.file('key') })().apiKey).toBe('from-the-file')
   })

@@ -52,7 +52,7 @@ const begin = () => {
   clock = new VirtualClock(0)
   link = new Link(clock)
   stopping = new AbortController()
-  reporter = new Reporter({ link, registerAgain: () => {}, outcomeGapMs: GAP, logger: silentLogger, clock })
+  reporter = new Reporter({ link, registerAgain: () => {}, registerBeside: () => {}, outcomeGapMs: GAP, logger: silentLogger, clock })
   void reporter.run(stopping.signal)
   reporter.connected(new Set(['report']))
 }

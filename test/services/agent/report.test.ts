@@ -8,6 +8,7 @@ import { systemClock } from '#lib/runtime/clock.ts'
 import { loadAgentConfig } from '#services/agent/config.ts'
 import { Reporter } from '#services/agent/sync/reporter.ts'
 import { TestAgent } from '#test/_support/agent.ts'
+import { admin } from '#test/_support/callers.ts'
 import { TEST_KEY, TestController } from '#test/_support/controller.ts'
 import { GoController, GoWorker, serveGo, versionsGiven } from '#test/_support/go-system.ts'
 import { quickClock } from '#test/_support/quick-clock.ts'
@@ -50,7 +51,7 @@ describe('to our controller', () => {
       await vi.waitFor(() => expect(agent.reporter.status).toEqual({ wanted: true, version, state: 'applied', last_error: null }), soon)
     }
     const { agentId } = agent.follower
-    expect(report.mock.calls.map(([id, told]) => [id, told])).toEqual([1, 2, 3].map((version) => [agentId, { version, state: 'applied' }]))
+    expect(report.mock.calls).toEqual([1, 2, 3].map((version) => [agentId, { version, state: 'applied' }, admin]))
   })
 
   test('a version that the worker refuses is reported with its reason, and neither is sent again until the next one', async () => {
@@ -165,7 +166,7 @@ test('a reason that is longer than a report may hold is cut', async () => {
   const sent: Report[] = []
   const link = { report: async (report: Report) => void sent.push(report) }
   const stopping = new AbortController()
-  const reporter = new Reporter({ link, registerAgain: () => {}, outcomeGapMs: 30_000, logger: silentLogger, clock: systemClock })
+  const reporter = new Reporter({ link, registerAgain: () => {}, registerBeside: () => {}, outcomeGapMs: 30_000, logger: silentLogger, clock: systemClock })
   const running = reporter.run(stopping.signal)
   reporter.connected(new Set(['report']))
   reporter.report({ version: 1, state: 'failed', error: 'x'.repeat(5000) })
@@ -186,7 +187,7 @@ test('a controller that took the same state before another did, or that is asked
     },
   }
   const stopping = new AbortController()
-  const reporter = new Reporter({ link, registerAgain: () => {}, outcomeGapMs: 30_000, logger: silentLogger, clock: systemClock })
+  const reporter = new Reporter({ link, registerAgain: () => {}, registerBeside: () => {}, outcomeGapMs: 30_000, logger: silentLogger, clock: systemClock })
   const running = reporter.run(stopping.signal)
   const applied: Report = { version: 7, state: 'applied' }
   reporter.connected(new Set(['report']))

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { BatchedAgent, Report } from '#lib/contract/fleet.ts'
 import { Roster } from '#services/agent/relay/roster.ts'
+import { admin, noDrop } from '#test/_support/callers.ts'
 
 const registration = (agent: string, n = 0) => ({ hostname: `${agent}-${n}`, ip_address: '10.0.0.1', port: 1 })
 
@@ -47,7 +48,7 @@ test('whatever is lost and forgotten on the way, the controller ends with the ne
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
       const clock = { at: 0, monotonic: () => clock.at, uuid: () => 'session' }
-      const roster = new Roster({ ownId: 'relay', intervalMs: () => 30_000, latest: () => 4, onNews: () => {}, clock })
+      const roster = new Roster({ ownId: 'relay', intervalMs: () => 30_000, latest: () => 4, ownsAgents: () => false, onNews: () => {}, clock })
       let view = new View()
       const truth = new Map<string, { hostname: string; held: number | null; report: Report | undefined; leave: (() => void)[] }>()
       const send = (lost: boolean, max: number) => {
@@ -65,7 +66,7 @@ test('whatever is lost and forgotten on the way, the controller ends with the ne
           view = new View()
           roster.tellAll()
         } else if (one.do === 'register') {
-          roster.register(one.agent, registration(one.agent, one.n))
+          roster.register(one.agent, registration(one.agent, one.n), null)
           const known = truth.get(one.agent)
           truth.set(one.agent, { held: null, report: undefined, leave: [], ...known, hostname: registration(one.agent, one.n).hostname })
         } else {
@@ -74,11 +75,11 @@ test('whatever is lost and forgotten on the way, the controller ends with the ne
           if (!known) continue
           if (one.do === 'report') {
             const report: Report = { version: one.version, state: one.state }
-            expect(roster.report(one.agent, report)).toBe(true)
+            expect(roster.report(one.agent, report, admin)).toBe(true)
             // A late one takes back nothing: none is beyond the latest here.
             Object.assign(known, { report, held: Math.max(one.version, known.held ?? 0) })
           } else if (one.do === 'connect') {
-            known.leave.push(roster.attach({ agentId: one.agent, heldVersion: one.version, via: 'stream' }))
+            known.leave.push(roster.attach({ agentId: one.agent, heldVersion: one.version, via: 'stream', caller: admin }, noDrop()))
             known.held = one.version
           } else known.leave.pop()?.()
         }

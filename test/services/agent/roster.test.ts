@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { BatchedAgent } from '#lib/contract/fleet.ts'
 import { latencyBoundsMs, MAX_OUTCOME_VERSIONS } from '#lib/contract/outcome.ts'
 import { Roster } from '#services/agent/relay/roster.ts'
+import { admin, noDrop } from '#test/_support/callers.ts'
 
 const HOUR = 3_600_000
 const registration = { hostname: 'a', ip_address: '10.0.0.1', port: 1 }
@@ -21,9 +22,17 @@ function opened(maxFollowers?: number) {
   const onNews = () => void woken.times++
   const served: { latest: number | null } = { latest: 1 }
   const latest = () => served.latest
-  const roster = new Roster({ ownId: 'M', intervalMs: () => 30_000, latest, onNews, clock, ...(maxFollowers === undefined ? {} : { maxFollowers }) })
+  const roster = new Roster({
+    ownId: 'M',
+    intervalMs: () => 30_000,
+    latest,
+    ownsAgents: () => false,
+    onNews,
+    clock,
+    ...(maxFollowers === undefined ? {} : { maxFollowers }),
+  })
   const take = (maxAgents = 1000) => roster.take({ maxAgents, maxBytes: 1_000_000 })
-  const attach = (agentId: string) => roster.attach({ agentId, heldVersion: 1, via: 'stream' })
+  const attach = (agentId: string) => roster.attach({ agentId, heldVersion: 1, via: 'stream', caller: admin }, noDrop())
   return { clock, served, roster, take, attach, woken }
 }
 
@@ -38,7 +47,7 @@ test('a batch keeps to its size, however much its agents say of hits; a report t
     latency: Array.from({ length: latencyBoundsMs.length + 1 }, () => most),
   }))
   const ids = Array.from({ length: 1000 }, (_, i) => `agent-${i}`)
-  roster.batch('R', { agents: ids.map((id) => item(id, { report: { version: 1, state: 'applied', hits } })) })
+  roster.batch('R', { agents: ids.map((id) => item(id, { report: { version: 1, state: 'applied', hits } })) }, admin)
   const told: BatchedAgent[] = []
   while (told.length < ids.length) {
     const batch = roster.take({ maxAgents: 1000, maxBytes: 1024 * 1024 })
@@ -48,15 +57,15 @@ test('a batch keeps to its size, however much its agents say of hits; a report t
   }
   expect(told.map(({ agent_id }) => agent_id)).toEqual(ids)
   for (const { report } of told) expect(report?.hits).toEqual(hits)
-  roster.batch('R', { agents: [item('agent-0', { report: { version: 1, state: 'applied' } })] })
+  roster.batch('R', { agents: [item('agent-0', { report: { version: 1, state: 'applied' } })] }, admin)
   expect(roster.take({ maxAgents: 1000, maxBytes: 1024 * 1024 }).agents.map(({ report }) => report)).toEqual([{ version: 1, state: 'applied' }])
 })
 
 test('a batch speaks for the relays that are connected below and told of, not for one that has moved away', () => {
   const { clock, roster, take, attach } = opened()
-  roster.register('R', registration)
+  roster.register('R', registration, null)
   const leave = attach('R')
-  roster.batch('R', { sessions: { R: 'r1' }, agents: [item('A')] })
+  roster.batch('R', { sessions: { R: 'r1' }, agents: [item('A')] }, admin)
   expect(take()).toMatchObject({ sessions: { M: 'its-own', R: 'r1' }, agents: [{ agent_id: 'R' }, { agent_id: 'A', relay_id: 'R' }] })
   leave()
   clock.at += 2001
@@ -64,15 +73,15 @@ test('a batch speaks for the relays that are connected below and told of, not fo
   const { sessions, agents } = take()
   expect(sessions).toEqual({ M: 'its-own' })
   expect(agents).toMatchObject([{ agent_id: 'R', connected: false }])
-  roster.register('B', registration)
+  roster.register('B', registration, null)
   expect(take().sessions).toEqual({ M: 'its-own' })
   attach('R')
   expect(take().sessions).toEqual({ M: 'its-own', R: 'r1' })
   // Of R itself the controller hears with the second batch only.
   const later = opened()
-  later.roster.register('B', registration)
+  later.roster.register('B', registration, null)
   later.attach('R')
-  later.roster.batch('R', { sessions: { R: 'r1' }, agents: [] })
+  later.roster.batch('R', { sessions: { R: 'r1' }, agents: [] }, admin)
   const told = [later.take(1), later.take(1)].map(({ sessions, agents }) => ({ sessions, ids: agents.map(({ agent_id }) => agent_id) }))
   expect(told).toEqual([
     { sessions: { M: 'its-own' }, ids: ['B'] },
@@ -82,8 +91,8 @@ test('a batch speaks for the relays that are connected below and told of, not fo
 
 test('a registration that was not kept above is news again after ten seconds, not before', () => {
   const { clock, roster, take } = opened()
-  roster.register('A', registration)
-  roster.report('A', { version: 1, state: 'applied' })
+  roster.register('A', registration, null)
+  roster.report('A', { version: 1, state: 'applied' }, admin)
   for (let n = 0; n < 3; n++) {
     const [agent] = take().agents
     if (agent) roster.unknown(agent)
@@ -100,18 +109,18 @@ test('a registration that was not kept above is news again after ten seconds, no
 
 test('a full relay says so: a registration is refused, and in a batch the agent is unknown', () => {
   const { roster } = opened(1)
-  roster.register('A', registration)
-  expect(() => roster.register('B', registration)).toThrow(expect.objectContaining({ code: 'OVERLOADED', headers: { 'Retry-After': '60' } }))
-  roster.register('A', { ...registration, port: 2 })
-  expect(roster.batch('R', { agents: [item('A'), item('C')] })).toEqual({ accepted: 1, unknown: ['C'] })
+  roster.register('A', registration, null)
+  expect(() => roster.register('B', registration, null)).toThrow(expect.objectContaining({ code: 'OVERLOADED', headers: { 'Retry-After': '60' } }))
+  roster.register('A', { ...registration, port: 2 }, null)
+  expect(roster.batch('R', { agents: [item('A'), item('C')] }, admin)).toEqual({ accepted: 1, unknown: ['C'] })
 })
 
 test('each connected agent is told of again about once an hour, spread over it, and no other is', () => {
   const { clock, roster, take, attach } = opened()
   const ids = Array.from({ length: 120 }, (_, n) => `agent-${n}`)
   for (const id of ids) attach(id)
-  roster.register('silent', registration)
-  roster.batch('R', { agents: [item('below')] })
+  roster.register('silent', registration, null)
+  roster.batch('R', { agents: [item('below')] }, admin)
   expect(take().agents).toHaveLength(122)
   const told: string[] = []
   for (let minute = 1; minute < 120; minute++) {
@@ -142,11 +151,11 @@ test('ends of long polls wake once, and are looked at in their order', () => {
 })
 
 describe('a plain read', () => {
-  const read = (roster: Roster, agentId: string, heldVersion = 1) => roster.seen({ agentId, heldVersion, via: 'poll' })
+  const read = (roster: Roster, agentId: string, heldVersion = 1) => roster.seen({ agentId, heldVersion, via: 'poll', caller: admin })
 
   test('beside a held connection does not say that the agent follows by polling; once none is held it does', () => {
     const { clock, roster, take, attach } = opened()
-    roster.register('A', registration)
+    roster.register('A', registration, null)
     const leave = attach('A')
     expect(take().agents).toMatchObject([{ via: 'stream', connected: true }])
     read(roster, 'A')
@@ -166,11 +175,11 @@ describe('a plain read', () => {
 
   test('in the name of an agent whose connection a relay below holds does not move it; its registration here does', () => {
     const { roster, take } = opened()
-    roster.batch('R', { agents: [item('A')] })
+    roster.batch('R', { agents: [item('A')] }, admin)
     take()
     read(roster, 'A', 2)
     expect(take().agents).toMatchObject([{ agent_id: 'A', relay_id: 'R', via: 'stream', connected: true, held_version: 2 }])
-    roster.register('A', registration)
+    roster.register('A', registration, null)
     read(roster, 'A', 2)
     const [agent] = take().agents
     expect(agent).toMatchObject({ agent_id: 'A', via: 'poll', connected: false })
@@ -180,12 +189,12 @@ describe('a plain read', () => {
 
 test('an agent that goes over to a relay below is connected there, though it has just left here', () => {
   const { clock, roster, take, attach } = opened()
-  roster.register('A', registration)
+  roster.register('A', registration, null)
   const leave = attach('A')
   take()
   leave()
   clock.at += 500
-  roster.batch('R', { agents: [item('A')] })
+  roster.batch('R', { agents: [item('A')] }, admin)
   clock.at += 2000
   roster.settle()
   expect(take().agents).toMatchObject([{ agent_id: 'A', relay_id: 'R', connected: true }])
@@ -194,9 +203,9 @@ test('an agent that goes over to a relay below is connected there, though it has
 test('a late report takes back no newer version, unless the relay itself went back with its controller', () => {
   const { served, roster, take } = opened()
   served.latest = 9
-  roster.register('A', registration)
+  roster.register('A', registration, null)
   const told = (version: number) => {
-    roster.report('A', { version, state: 'applied' })
+    roster.report('A', { version, state: 'applied' }, admin)
     return take().agents.map(({ held_version, report }) => [held_version, report?.version])
   }
   expect(told(7)).toEqual([[7, 7]])

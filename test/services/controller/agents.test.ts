@@ -6,6 +6,7 @@ import { silentLogger } from '#lib/observe/logger.ts'
 import { createControllerClient } from '#services/controller/client.ts'
 import { Fleet } from '#services/controller/fleet/fleet.ts'
 import { someone } from '#test/_support/actor.ts'
+import { admin } from '#test/_support/callers.ts'
 import { dataOf, errorOf, TEST_KEY, TestController } from '#test/_support/controller.ts'
 import { readEvents } from '#test/_support/events.ts'
 import { agentOf, forgetfulStore, idsOf, item, poll, register, report, withHeldClock } from './fleet-calls.ts'
@@ -105,13 +106,19 @@ describe('GET /agents', () => {
         fc.boolean(),
         async (gaps, limit, happenings, onlyOdd) => {
           const clock = new HeldClock()
-          const fleet = await Fleet.open({ store: forgetfulStore(clock), feed: new ConfigFeed(undefined), clock, logger: silentLogger })
+          const fleet = await Fleet.open({
+            store: forgetfulStore(clock),
+            feed: new ConfigFeed(undefined),
+            clock,
+            logger: silentLogger,
+            ownsAgents: () => false,
+          })
           // Ids in another order than the registrations, so that those of one millisecond are told apart by them.
           const idOf = (n: number) => `${(n * 7) % 10}-${n}`
           const alive: string[] = []
           const join = async (n: number, gap: number) => {
             clock.pass(gap)
-            await fleet.register(idOf(n), { hostname: `web-${n}`, ip_address: 'i', port: 1, labels: { odd: String(n % 2) } }, [])
+            await fleet.register(idOf(n), { hostname: `web-${n}`, ip_address: 'i', port: 1, labels: { odd: String(n % 2) } }, [], null)
             alive.push(idOf(n))
           }
           for (const [n, gap] of gaps.entries()) await join(n, gap)
@@ -174,7 +181,7 @@ describe('GET /agents', () => {
     const agents = Array.from({ length: 2000 }, (_, i) => item(`agent-${i}`, { registration: { hostname: `web-${i}`, ip_address: 'i', port: 1 } }))
     await using controller = await TestController.open({ overrides: { clock: new Slow() } })
     const { fleet } = controller.deps
-    for (const start of [0, 1000]) await fleet.batch('relay', { agents: agents.slice(start, start + 1000) })
+    for (const start of [0, 1000]) await fleet.batch('relay', { agents: agents.slice(start, start + 1000) }, admin)
     let turns = 0
     let over = false
     const count = () => {

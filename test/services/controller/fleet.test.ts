@@ -7,6 +7,7 @@ import { type Store, StoreUnavailableError } from '#lib/store/port.ts'
 import { openSqliteStore } from '#lib/store/sqlite/store.ts'
 import { Fleet } from '#services/controller/fleet/fleet.ts'
 import { someone } from '#test/_support/actor.ts'
+import { admin, noDrop } from '#test/_support/callers.ts'
 import { dataOf, requestInit, TEST_KEY, type TestRequest } from '#test/_support/controller.ts'
 import { controllerProcess } from '#test/_support/process.ts'
 import { TempFolder } from '#test/_support/temp.ts'
@@ -32,7 +33,7 @@ class FleetOnDisk implements AsyncDisposable {
     const { store, writes } = counting(wrap(file))
     const note = (_part: string, message: string) => void this.logged.push(message)
     const logger = { ...silentLogger, error: note, warn: note, info: note }
-    const fleet = await Fleet.open({ store, feed: new ConfigFeed(undefined), clock: this.clock, logger })
+    const fleet = await Fleet.open({ store, feed: new ConfigFeed(undefined), clock: this.clock, logger, ownsAgents: () => false })
     this.#opened = { fleet, store: file, writes }
     return fleet
   }
@@ -61,12 +62,12 @@ describe('ten thousand agents that poll', () => {
     const fleet = await disk.open()
     const ids = Array.from({ length: 10_000 }, (_, i) => `agent-${i}`)
     for (let start = 0; start < ids.length; start += 1000) {
-      await fleet.batch(undefined, { agents: ids.slice(start, start + 1000).map((id) => item(id, { registration: registration(id) })) })
+      await fleet.batch(undefined, { agents: ids.slice(start, start + 1000).map((id) => item(id, { registration: registration(id) })) }, admin)
     }
     const pollAll = () => {
       for (const [i, agentId] of ids.entries()) {
-        if (i % 2 === 0) fleet.seen({ agentId, heldVersion: 7, via: 'poll' })
-        else fleet.attach({ agentId, heldVersion: 7, via: 'wait' })()
+        if (i % 2 === 0) fleet.seen({ agentId, heldVersion: 7, via: 'poll', caller: admin })
+        else fleet.attach({ agentId, heldVersion: 7, via: 'wait', caller: admin }, noDrop())()
       }
     }
     /** Resolves with what was written, once nothing more is under way. */
@@ -100,7 +101,7 @@ describe('a report that was made before', () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] })
     await using disk = new FleetOnDisk()
     const fleet = await disk.open()
-    await fleet.register('a', registration('a'), [])
+    await fleet.register('a', registration('a'), [], null)
     for (const [report, written] of [
       [applied, 1],
       [applied, 1],
@@ -108,7 +109,7 @@ describe('a report that was made before', () => {
       [{ version: 1, state: 'failed', error: 'y' }, 3],
       [{ version: 2, state: 'failed', error: 'y' }, 4],
     ] as const) {
-      await fleet.report('a', report)
+      await fleet.report('a', report, admin)
       await vi.advanceTimersByTimeAsync(1000)
       for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve))
       expect(disk.written).toBe(written)
@@ -121,14 +122,14 @@ describe('two hosts with one id', () => {
     await using disk = new FleetOnDisk()
     const fleet = await disk.open()
     const twins = () => disk.logged.filter((message) => message.includes('DATA_DIR was copied')).length
-    await fleet.register('a', registration('one'), [])
-    const leave = fleet.attach({ agentId: 'a', heldVersion: 1, via: 'stream' })
-    await fleet.register('a', { ...registration('one'), port: 9 }, [])
+    await fleet.register('a', registration('one'), [], null)
+    const leave = fleet.attach({ agentId: 'a', heldVersion: 1, via: 'stream', caller: admin }, noDrop())
+    await fleet.register('a', { ...registration('one'), port: 9 }, [], null)
     expect(twins()).toBe(0)
-    await fleet.register('a', registration('two'), [])
+    await fleet.register('a', registration('two'), [], null)
     expect(twins()).toBe(1)
     leave()
-    await fleet.register('a', registration('three'), [])
+    await fleet.register('a', registration('three'), [], null)
     expect(twins()).toBe(1)
   })
 })
@@ -138,10 +139,10 @@ describe('what is known of an agent that was deleted', () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] })
     await using disk = new FleetOnDisk()
     const fleet = await disk.open()
-    await fleet.register('a', registration('a'), [])
-    await fleet.report('a', applied)
+    await fleet.register('a', registration('a'), [], null)
+    await fleet.report('a', applied, admin)
     await fleet.remove('a', someone)
-    await fleet.register('a', registration('a'), [])
+    await fleet.register('a', registration('a'), [], null)
     await vi.advanceTimersByTimeAsync(1000)
     for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve))
     expect(disk.written).toBe(0)
@@ -153,15 +154,15 @@ describe('a fleet that is opened again', () => {
   it('is as it was: registrations, reports, relays and what they hold, and who was seen when', async () => {
     await using disk = new FleetOnDisk()
     const before = await disk.open()
-    await before.register('direct', registration('direct'), [])
-    await before.register('relay', registration('relay'), [])
-    await before.register('silent', registration('silent'), [])
-    before.seen({ agentId: 'direct', heldVersion: 1, via: 'poll' })
-    await before.report('direct', { version: 1, state: 'failed', error: 'why' })
+    await before.register('direct', registration('direct'), [], null)
+    await before.register('relay', registration('relay'), [], null)
+    await before.register('silent', registration('silent'), [], null)
+    before.seen({ agentId: 'direct', heldVersion: 1, via: 'poll', caller: admin })
+    await before.report('direct', { version: 1, state: 'failed', error: 'why' }, admin)
     const held = [item('below', { connected: true, registration: registration('below'), report: applied, held_version: 1 })]
-    await before.batch('relay', { sessions: { relay: 's1' }, agents: held })
+    await before.batch('relay', { sessions: { relay: 's1' }, agents: held }, admin)
     disk.clock.pass(60_000)
-    before.attach({ agentId: 'relay', heldVersion: 1, via: 'stream' })()
+    before.attach({ agentId: 'relay', heldVersion: 1, via: 'stream', caller: admin }, noDrop())()
     const shown = (await before.page({})).agents
     expect(shown).toHaveLength(4)
 
@@ -169,34 +170,34 @@ describe('a fleet that is opened again', () => {
     expect((await after.page({})).agents).toEqual(shown)
     // Still connected below its relay, which need not say so again; a relay that starts anew does not.
     disk.clock.pass(60_000)
-    after.seen({ agentId: 'relay', heldVersion: 1, via: 'poll' })
+    after.seen({ agentId: 'relay', heldVersion: 1, via: 'poll', caller: admin })
     disk.clock.pass(89_000)
     expect([after.agent('below')?.online, after.agent('direct')?.online]).toEqual([true, false])
-    await after.batch('relay', { sessions: { relay: 's2' }, agents: [] })
+    await after.batch('relay', { sessions: { relay: 's2' }, agents: [] }, admin)
     disk.clock.pass(90_000)
-    after.seen({ agentId: 'relay', heldVersion: 1, via: 'poll' })
+    after.seen({ agentId: 'relay', heldVersion: 1, via: 'poll', caller: admin })
     expect(after.agent('below')?.online).toBe(false)
-    expect(await after.report('below', applied)).toBe(true)
+    expect(await after.report('below', applied, admin)).toBe(true)
   })
 
   it('does not take the dead below a relay that had started anew for alive', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] })
     await using disk = new FleetOnDisk()
     const before = await disk.open()
-    await before.register('relay', registration('relay'), [])
+    await before.register('relay', registration('relay'), [], null)
     const held = ['dead', 'back'].map((id) => item(id, { connected: true, registration: registration(id) }))
-    await before.batch('relay', { sessions: { relay: 's1' }, agents: held })
+    await before.batch('relay', { sessions: { relay: 's1' }, agents: held }, admin)
     await vi.advanceTimersByTimeAsync(1000)
     // The relay starts anew, and one of the two never comes back.
     disk.clock.pass(600_000)
     const end = disk.clock.wall
-    await before.batch('relay', { sessions: { relay: 's2' }, agents: [item('back', { connected: true })] })
+    await before.batch('relay', { sessions: { relay: 's2' }, agents: [item('back', { connected: true })] }, admin)
     disk.clock.pass(600_000)
     const { agents } = await before.page({})
     expect(agents.find((agent) => agent.agent_id === 'dead')).toMatchObject({ online: false, last_seen_at: new Date(end).toISOString() })
 
     const after = await disk.open()
-    after.seen({ agentId: 'relay', heldVersion: 1, via: 'poll' })
+    after.seen({ agentId: 'relay', heldVersion: 1, via: 'poll', caller: admin })
     expect([after.agent('dead')?.online, after.agent('back')?.online]).toEqual([false, true])
     expect(after.agent('dead')?.last_seen_at).toBe(new Date(end).toISOString())
   })
@@ -204,19 +205,19 @@ describe('a fleet that is opened again', () => {
   it('lets a relay that started anew meanwhile end what was said of connections as of when that was saved', async () => {
     await using disk = new FleetOnDisk()
     const before = await disk.open()
-    await before.register('relay', registration('relay'), [])
-    await before.batch('relay', { sessions: { relay: 's1' }, agents: [item('below', { connected: true, registration: registration('below') })] })
+    await before.register('relay', registration('relay'), [], null)
+    await before.batch('relay', { sessions: { relay: 's1' }, agents: [item('below', { connected: true, registration: registration('below') })] }, admin)
     await disk.close()
     const saved = disk.clock.wall
     disk.clock.pass(600_000)
     const after = await disk.open()
-    await after.batch('relay', { sessions: { relay: 's2' }, agents: [] })
+    await after.batch('relay', { sessions: { relay: 's2' }, agents: [] }, admin)
     expect(after.agent('below')).toMatchObject({ online: false, last_seen_at: new Date(saved).toISOString() })
   })
 
   it('has nobody seen in the future, where the wall clock was set back meanwhile', async () => {
     await using disk = new FleetOnDisk()
-    await (await disk.open()).register('a', registration('a'), [])
+    await (await disk.open()).register('a', registration('a'), [], null)
     await disk.close()
     disk.clock.wall -= 3_600_000
     const fleet = await disk.open()
@@ -240,11 +241,11 @@ describe('a disk that refuses', () => {
         return store.saveAgentStates(states)
       },
     }))
-    for (const id of ['a', 'b']) await fleet.register(id, registration(id), [])
-    await fleet.report('a', applied)
+    for (const id of ['a', 'b']) await fleet.register(id, registration(id), [], null)
+    await fleet.report('a', applied, admin)
     await vi.advanceTimersByTimeAsync(1000)
     expect(tries).toBe(1)
-    await fleet.report('b', { version: 1, state: 'failed', error: 'why' })
+    await fleet.report('b', { version: 1, state: 'failed', error: 'why' }, admin)
     await vi.advanceTimersByTimeAsync(4999)
     expect(tries).toBe(1)
     await vi.advanceTimersByTimeAsync(11_001)

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { admin, noDrop } from '#test/_support/callers.ts'
 import type { TestController } from '#test/_support/controller.ts'
 import { readEvents } from '#test/_support/events.ts'
 import { agentOf, batch, idsOf, item, poll, register, report, withHeldClock } from './fleet-calls.ts'
@@ -273,8 +274,8 @@ describe('an agent below a relay', () => {
   it('is there where its relay holds it, though a connection that it had here is half open', async () => {
     const { controller, clock, relay, id, tell } = await below()
     await using _ = controller
-    const relays = controller.deps.fleet.attach({ agentId: relay, heldVersion: 0, via: 'stream' })
-    const detach = controller.deps.fleet.attach({ agentId: id, heldVersion: 0, via: 'stream' })
+    const relays = controller.deps.fleet.attach({ agentId: relay, heldVersion: 0, via: 'stream', caller: admin }, noDrop())
+    const detach = controller.deps.fleet.attach({ agentId: id, heldVersion: 0, via: 'stream', caller: admin }, noDrop())
     clock.pass(1000)
     await tell({ connected: true })
     clock.pass(30_000)
@@ -291,7 +292,7 @@ describe('an agent below a relay', () => {
     const stale = { [old]: 'first', [moved]: 'r1' }
     await batch(controller, old, { sessions: stale, agents: [item(id, { connected: true, relay_id: moved }), item(moved, { connected: true })] })
     // It starts anew, and follows the controller itself.
-    controller.deps.fleet.attach({ agentId: moved, heldVersion: 0, via: 'stream' })
+    controller.deps.fleet.attach({ agentId: moved, heldVersion: 0, via: 'stream', caller: admin }, noDrop())
     await batch(controller, moved, { sessions: { [moved]: 'r2' }, agents: [item(id, { connected: true })] })
     await batch(controller, old, { sessions: stale, agents: [] })
     await batch(controller, moved, { sessions: { [moved]: 'r2' }, agents: [] })

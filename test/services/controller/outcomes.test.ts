@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { type HitOutcome, latencyBoundsMs, latencyClass } from '#lib/contract/outcome.ts'
 import { Fleet } from '#services/controller/fleet/fleet.ts'
+import { admin } from '#test/_support/callers.ts'
 import { TestController } from '#test/_support/controller.ts'
 import { batch, counting, item, register, statusOf, withHeldClock } from './fleet-calls.ts'
 
@@ -115,9 +116,9 @@ describe('the hits of GET /status', () => {
     await using controller = await TestController.open()
     const { feed, clock, logger } = controller.deps
     const { store, writes } = counting(controller.deps.store)
-    const fleet = await Fleet.open({ store, feed, clock, logger })
-    for (const id of ['a', 'b']) await fleet.register(id, { hostname: id, ip_address: 'i', port: 1 }, [])
-    const say = (hits: HitOutcome[]) => fleet.report('a', { version: 2, state: 'applied', hits })
+    const fleet = await Fleet.open({ store, feed, clock, logger, ownsAgents: () => false })
+    for (const id of ['a', 'b']) await fleet.register(id, { hostname: id, ip_address: 'i', port: 1 }, [], null)
+    const say = (hits: HitOutcome[]) => fleet.report('a', { version: 2, state: 'applied', hits }, admin)
     await say([outcome(2, [4])])
     await expect.poll(() => writes.states, { timeout: 10_000 }).toBe(1)
     for (let i = 0; i < 20; i++)
@@ -129,10 +130,10 @@ describe('the hits of GET /status', () => {
       ])
     expect((await fleet.status()).hits).toMatchObject([{ completed: 19 }])
     // What changed of the other is saved, and of this one nothing.
-    await fleet.report('b', { version: 2, state: 'applied' })
+    await fleet.report('b', { version: 2, state: 'applied' }, admin)
     await expect.poll(() => writes.states, { timeout: 10_000 }).toBe(2)
     await fleet.close()
-    const again = await Fleet.open({ store, feed, clock, logger })
+    const again = await Fleet.open({ store, feed, clock, logger, ownsAgents: () => false })
     expect(again.agent('a')).toMatchObject({ applied_version: 2 })
     expect((await again.status()).hits).toEqual([])
     await again.close()

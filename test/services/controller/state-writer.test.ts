@@ -17,7 +17,7 @@ class SlowClock extends HeldClock {
 
 it('a sweep that has yielded while the writer closes saves nothing into a store that is closed then', async () => {
   const clock = new SlowClock()
-  const records = Array.from({ length: 600 }, (_, i) => new AgentRecord(`a-${i}`, { hostname: 'h', ip_address: 'i', port: 1, labels: {} }, 1, 1))
+  const records = Array.from({ length: 600 }, (_, i) => new AgentRecord(`a-${i}`, { hostname: 'h', ip_address: 'i', port: 1, labels: {} }, null, 1, 1))
   const roster = new Roster(records)
   let isClosed = false
   const saves: boolean[] = []

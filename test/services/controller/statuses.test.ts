@@ -13,8 +13,8 @@ import { DryRunSchema, HistoryPageSchema, VersionDiffSchema } from '#lib/contrac
 import { AgentDeletedSchema, AgentSchema, AgentsPageSchema } from '#lib/contract/inventory.ts'
 import { KeyRevokedSchema, KeysSchema, MadeKeySchema } from '#lib/contract/keys.ts'
 import { ApiError } from '#lib/http/errors.ts'
-import { type Store, StoreUnavailableError } from '#lib/store/port.ts'
-import { checkError, dataOf, errorOf, TestController, type TestRequest } from '#test/_support/controller.ts'
+import { type Store, type StoredKey, StoreUnavailableError } from '#lib/store/port.ts'
+import { checkError, dataOf, errorOf, TestController, type TestRequest, tryWrongKeys } from '#test/_support/controller.ts'
 import { rawRequest, requestBytes } from '#test/_support/raw-http.ts'
 import { operations } from './openapi.ts'
 
@@ -57,7 +57,6 @@ const config = { data: { url: 'https://example.com/ping' } }
 const repeat = { body: config, headers: { 'Idempotency-Key': 'once' } }
 const other = { body: { data: {} }, headers: repeat.headers }
 const back = { body: { version: 1 } }
-const newKey = { body: { name: 'web-01', role: 'agent' } }
 const schema = { method: 'PUT', body: { type: 'object', required: ['url'] } }
 const demandUrl = (controller: TestController) => controller.request('/config/schema?force=true', schema)
 const overload = () => {
@@ -81,14 +80,10 @@ interface Case {
   readonly before?: (controller: TestController) => unknown
 }
 
-/** As many wrong keys as an address may send at once. */
-async function tryKeys(controller: TestController): Promise<void> {
-  for (let i = 0; i < 10; i++) await controller.request('/status', { key: `wrong-${i}` })
-}
-
 const keyCases = (operation: string, request: TestRequest): Case[] => [
   { operation, status: 401, request: { ...request, key: null }, body: 'UNAUTHORIZED' },
   { operation, status: 403, request: { ...request, key: 'wrong' }, body: 'FORBIDDEN' },
+  { operation, status: 429, request: { ...request, key: 'another' }, before: ({ deps }) => tryWrongKeys(deps.wrongKeys), body: 'TOO_MANY_ATTEMPTS' },
   {
     operation,
     status: 403,
@@ -97,7 +92,6 @@ const keyCases = (operation: string, request: TestRequest): Case[] => [
     body: 'FORBIDDEN_ORIGIN',
     name: 'a page',
   },
-  { operation, status: 429, request: { ...request, key: 'wrong' }, before: tryKeys, body: 'TOO_MANY_ATTEMPTS' },
 ]
 const bodyCases = (operation: string, limit: number): Case[] => [
   { operation, status: 400, request: { method: 'POST', body: '{"data":' }, body: 'INVALID_REQUEST', name: 'broken JSON' },
@@ -112,9 +106,24 @@ const report = { version: 1, state: 'applied' }
 const item = { agent_id: 'nobody', held_version: null, via: null, age_ms: 0 }
 /** An operation on the one agent of the store that is away: what is in memory goes on without it. */
 const onKnown = (operation: string, tail = '') => ({ operation, path: `/agents/known${tail}`, open: { overrides: { store: awayStore } } })
-const known = ({ deps }: TestController) => deps.fleet.register('known', agent, [])
+const known = ({ deps }: TestController) => deps.fleet.register('known', agent, [], null)
 const refused = () => new ApiError('OVERLOADED', 'Cannot take the request now', { headers: { 'Retry-After': '1' } })
 const overloaded = ({ deps }: TestController) => vi.spyOn(deps.fleet, 'report').mockRejectedValue(refused())
+
+const newKey = { name: 'web-01', role: 'agent' }
+const storedKey: StoredKey = {
+  id: 'known',
+  name: 'web-01',
+  role: 'agent',
+  prefix: 'dcm_abcdef',
+  digest: '0'.repeat(64),
+  created_at: '2026-01-02T03:04:05.000Z',
+  expires_at: null,
+  last_used_at: null,
+}
+const revoked = async () => ({ seq: 1, hash: '' })
+/** A controller with one key. */
+const onStoredKey = (revokeKey: Store['revokeKey']) => ({ overrides: { store: { ...awayStore, revokeKey, keys: async () => [storedKey] } } })
 
 const cases: readonly Case[] = [
   { operation: 'get /health', status: 200, request: { key: null }, body: HealthSchema },
@@ -257,32 +266,6 @@ const cases: readonly Case[] = [
     ...keyCases(operation, { method: 'DELETE' }),
   ]),
 
-  { operation: 'post /keys', status: 201, request: newKey, body: MadeKeySchema },
-  {
-    operation: 'post /keys',
-    status: 400,
-    request: { body: { ...newKey.body, expires_at: '2020-01-01T00:00:00Z' } },
-    body: 'INVALID_REQUEST',
-    name: 'a time that is over',
-  },
-  { operation: 'post /keys', status: 503, request: newKey, open: { overrides: { store: awayStore } }, body: 'STORE_UNAVAILABLE' },
-  ...bodyCases('post /keys', 16 * 1024),
-  ...keyCases('post /keys', newKey),
-  { operation: 'get /keys', status: 200, before: (controller) => controller.request('/keys', newKey), body: KeysSchema },
-  { operation: 'get /keys', status: 503, before: ({ deps }) => vi.spyOn(deps.keyMaker, 'list').mockImplementation(overload), body: 'OVERLOADED' },
-  ...keyCases('get /keys', {}),
-  { operation: 'delete /keys/{id}', status: 400, path: `/keys/${'x'.repeat(65)}`, request: { method: 'DELETE' }, body: 'INVALID_REQUEST' },
-  { operation: 'delete /keys/{id}', status: 404, path: '/keys/nobody', request: { method: 'DELETE' }, body: 'NOT_FOUND' },
-  {
-    operation: 'delete /keys/{id}',
-    status: 503,
-    path: '/keys/x',
-    request: { method: 'DELETE' },
-    open: { overrides: { store: awayStore } },
-    body: 'STORE_UNAVAILABLE',
-  },
-  ...keyCases('delete /keys/{id}', { method: 'DELETE' }),
-
   { operation: 'get /audit', status: 200, published: 2, body: AuditPageSchema },
   { operation: 'get /audit', status: 400, path: '/audit?limit=0', body: 'INVALID_REQUEST' },
   { operation: 'get /audit', status: 503, open: { overrides: { store: awayStore } }, body: 'STORE_UNAVAILABLE' },
@@ -293,6 +276,51 @@ const cases: readonly Case[] = [
   { operation: 'get /config', status: 200, published: 1, body: ConfigSchema },
   { operation: 'get /config', status: 304, published: 1, request: { headers: { 'If-None-Match': '"1"' } }, body: null },
   { operation: 'get /config', status: 400, path: '/config?wait=x', body: 'INVALID_REQUEST' },
+  { operation: 'post /keys', status: 201, request: { body: newKey }, body: MadeKeySchema },
+  { operation: 'post /keys', status: 400, request: { body: { ...newKey, expires_at: '2020-01-01T00:00:00Z' } }, body: 'INVALID_REQUEST', name: 'the past' },
+  ...[{ name: '' }, { name: 'API_KEY' }, { name: 'x'.repeat(101) }, { role: 'root' }, { expires_at: 'tomorrow' }].map((part) => ({
+    operation: 'post /keys',
+    status: 400,
+    request: { body: { ...newKey, ...part } },
+    body: 'INVALID_REQUEST' as const,
+    name: JSON.stringify(part).slice(0, 30),
+  })),
+  { operation: 'post /keys', status: 503, request: { body: newKey }, open: { overrides: { store: awayStore } }, body: 'STORE_UNAVAILABLE' },
+  ...bodyCases('post /keys', 17 * 1024),
+  ...keyCases('post /keys', { body: newKey }),
+
+  { operation: 'get /keys', status: 200, body: KeysSchema },
+  {
+    operation: 'get /keys',
+    status: 503,
+    before: ({ deps }) =>
+      vi.spyOn(deps.keys, 'list').mockImplementation(() => {
+        throw refused()
+      }),
+    body: 'OVERLOADED',
+  },
+  ...keyCases('get /keys', {}),
+
+  { operation: 'delete /keys/{id}', status: 200, path: '/keys/known', request: { method: 'DELETE' }, open: onStoredKey(revoked), body: KeyRevokedSchema },
+  { operation: 'delete /keys/{id}', status: 400, path: `/keys/${'x'.repeat(201)}`, request: { method: 'DELETE' }, body: 'INVALID_REQUEST' },
+  ...['nobody', 'bootstrap'].map((id) => ({
+    operation: 'delete /keys/{id}',
+    status: 404,
+    path: `/keys/${id}`,
+    request: { method: 'DELETE' },
+    body: 'NOT_FOUND' as const,
+    name: id,
+  })),
+  {
+    operation: 'delete /keys/{id}',
+    status: 503,
+    path: '/keys/known',
+    request: { method: 'DELETE' },
+    open: onStoredKey(awayStore.revokeKey),
+    body: 'STORE_UNAVAILABLE',
+  },
+  ...keyCases('delete /keys/{id}', { method: 'DELETE' }),
+
   { operation: 'get /config', status: 404, body: 'NOT_FOUND' },
   { operation: 'get /config', status: 503, path: '/config?wait=60', before: ({ deps }) => deps.feed.hub.close(), body: 'NOT_READY' },
   ...keyCases('get /config', {}),
@@ -318,7 +346,7 @@ describe('the controller answers', () => {
       await before?.(controller)
       const held = controller.deps.feed.current?.version ?? 0
       const response = await controller.request(path ?? operation.split(' ')[1] ?? '', request)
-      if (status === 503) expect(response.headers.get('Retry-After')).toMatch(/^\d+$/)
+      if (status === 503 || status === 429) expect(response.headers.get('Retry-After')).toMatch(/^\d+$/)
       if (typeof body === 'string') await errorOf(response, status, body)
       else if (body) await dataOf(response, status, body)
       else expect([response.status, await response.text()]).toEqual([status, ''])
@@ -328,7 +356,7 @@ describe('the controller answers', () => {
     },
   )
 
-  it.each(['post /register', 'post /config', 'post /config/rollback', 'put /config/schema', 'post /keys', 'post /agents/reports', 'post /agents/{id}/report'])(
+  it.each(['post /register', 'post /config', 'post /config/rollback', 'put /config/schema', 'post /agents/reports', 'post /agents/{id}/report', 'post /keys'])(
     '%s: 408 to a body that stops',
     async (operation) => {
       await using controller = await TestController.open()
@@ -350,14 +378,6 @@ describe('the controller answers', () => {
     expect([answer.status, answer.headers.get('Content-Type')]).toEqual([200, 'text/event-stream'])
     await answer.body?.cancel()
     seen.add(`get /config/stream ${answer.status}`)
-  })
-
-  it('delete /keys/{id}: 200', async () => {
-    await using controller = await TestController.open()
-    const { id } = await dataOf(await controller.request('/keys', newKey), 201, MadeKeySchema)
-    const answer = await controller.request(`/keys/${id}`, { method: 'DELETE' })
-    expect(await dataOf(answer, 200, KeyRevokedSchema)).toEqual({ id, revoked: true })
-    seen.add(`delete /keys/{id} ${answer.status}`)
   })
 
   it('get /backup: 200', async () => {

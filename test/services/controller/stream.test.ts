@@ -87,10 +87,18 @@ describe.each(['over a socket', 'without Node (a web stream)'])('GET /config/str
 describe('a stream', () => {
   it('beats, so that a path that went silent is noticed', async () => {
     await using controller = await withLimits({ heartbeat_ms: 60 })
-    const events = readEvents(await (await controller.listen()).fetch('/config/stream'))
-    const seen = [await events.next(), await events.next(), await events.next()].map(({ value }) => value)
-    expect(seen).toEqual([{ retry: '1000' }, { comment: '' }, { comment: '' }])
-    await events.return(undefined)
+    const server = await controller.listen()
+    const agent = await controller.makeKey({ name: 'web-01', role: 'agent' })
+    // Whoever may be a relay is told with it that the end of each key is told here.
+    for (const [key, comment] of [
+      [agent.key, ''],
+      [TEST_KEY, ' keys 0'],
+    ] as const) {
+      const events = readEvents(await server.fetch('/config/stream', { key }))
+      const seen = [await events.next(), await events.next(), await events.next()].map(({ value }) => value)
+      expect(seen).toEqual([{ retry: '1000' }, { comment }, { comment }])
+      await events.return(undefined)
+    }
   })
 
   it('whose reader does not read is cut off by name; the others get every version', async () => {

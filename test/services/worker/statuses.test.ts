@@ -7,7 +7,7 @@ import { HitAcceptedSchema, HitResultSchema } from '#lib/contract/hit.ts'
 import { BulkHitsSchema, BulkRetrySchema, HitStatsSchema, HitsPageSchema, PausedSchema } from '#lib/contract/hits.ts'
 import { WorkerConfigAcceptedSchema, WorkerConfigSchema } from '#lib/contract/worker.ts'
 import { BacklogFullError, type HitQueue, QueueUnavailableError } from '#lib/queue/port.ts'
-import { checkError, dataOf, errorOf } from '#test/_support/controller.ts'
+import { checkError, dataOf, errorOf, tryWrongKeys } from '#test/_support/controller.ts'
 import { rawRequest, requestBytes } from '#test/_support/raw-http.ts'
 import { TestWorker } from '#test/_support/worker.ts'
 import { operations } from '../controller/openapi.ts'
@@ -72,6 +72,15 @@ const keyCases = (operation: string, request: Request): Case[] => [
     open: { env: { WORKER_API_KEY: 'the-key' } },
     configured: false,
     body: 'FORBIDDEN',
+  },
+  {
+    operation,
+    status: 429,
+    request: { ...request, headers: { 'X-API-Key': 'another' } },
+    open: { env: { WORKER_API_KEY: 'the-key' } },
+    configured: false,
+    before: ({ deps }) => tryWrongKeys(deps.wrongKeys),
+    body: 'TOO_MANY_ATTEMPTS',
   },
   { operation, status: 403, request: { ...request, headers: { Origin: 'https://evil.example' } }, body: 'FORBIDDEN_ORIGIN', name: 'a page' },
 ]
