@@ -10,6 +10,7 @@ COPY tsconfig.json ./
 COPY scripts ./scripts
 COPY lib ./lib
 COPY services ./services
+COPY cli ./cli
 RUN node scripts/build.ts --force
 
 FROM node:24-bookworm-slim AS dependencies
@@ -26,6 +27,8 @@ COPY --from=dependencies /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
 COPY package.json ./
 COPY migrations ./migrations
+# docker compose exec controller node cli/dcm.mjs status
+COPY cli/dcm.mjs ./cli/dcm.mjs
 COPY scripts/healthcheck.mjs ./scripts/healthcheck.mjs
 USER node
 VOLUME /data

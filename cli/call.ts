@@ -12,7 +12,7 @@ export interface Answer {
 }
 
 /** The error that a service's answer stands for. */
-export async function errorOf(answer: Answer): Promise<CliError> {
+async function errorOf(where: string, answer: Answer): Promise<CliError> {
   const text = await answer.text().catch(() => '')
   try {
     const parsed = ErrorEnvelopeSchema.safeParse(JSON.parse(text))
@@ -23,8 +23,11 @@ export async function errorOf(answer: Answer): Promise<CliError> {
   } catch {
     // No envelope: a proxy's page, or another service.
   }
-  return new CliError(answer.status >= 500 ? exits.unavailable : exits.data, `answered ${answer.status} with something that is no answer of this system`)
+  return new CliError(exitOf(answer.status, ''), `${where} answered ${answer.status} with something that is no answer of this system; is that its address?`)
 }
+
+/** Whether nobody can have heard of a call that failed. */
+export const neverArrived = (message: string): boolean => /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH/.test(message)
 
 /**
  * Makes a call, and gives its answer where it is a success.
@@ -37,9 +40,9 @@ export async function reach<A extends Answer>(where: string, call: () => Promise
     answer = await call()
   } catch (error) {
     if (!(error instanceof PeerError)) throw error
-    throw new CliError(exits.unavailable, `cannot reach ${where}: ${error.message}; does it run, and is that its address?`)
+    throw new CliError(exits.unavailable, `cannot reach ${where}: ${error.message}; does it run, and is that its address? dcm doctor looks`)
   }
-  if (!answer.ok) throw await errorOf(answer)
+  if (!answer.ok) throw await errorOf(where, answer)
   return answer
 }
 
@@ -53,6 +56,6 @@ export async function ask<T extends z.ZodType>(where: string, call: () => Promis
     return await readData(answer, schema)
   } catch (error) {
     if (!(error instanceof PeerError)) throw error
-    throw new CliError(exits.unavailable, `${where} ${error.message}`)
+    throw new CliError(exits.unavailable, `${where} ${error.message}; is it of another release? dcm doctor looks`)
   }
 }

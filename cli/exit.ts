@@ -1,26 +1,54 @@
 import { type ErrorCode, isErrorCode } from '#lib/contract/errors.ts'
 
-/** Exit codes: those of sysexits.h, and three of this command's own. */
-export const exits = {
-  ok: 0,
-  /** doctor found something. */
-  found: 1,
-  /** --wait: not converged in time, or nobody there who reports. */
-  timeout: 3,
-  /** --wait: some agents failed. */
-  failed: 4,
-  usage: 64,
-  data: 65,
-  noInput: 66,
-  unavailable: 69,
-  internal: 70,
-  cannotCreate: 73,
-  tryLater: 75,
-  noPermission: 77,
-  config: 78,
-  /** 128 and the number of SIGINT. */
-  interrupted: 130,
-} as const
+/** What the command ends with: the codes of sysexits.h, and four of its own. docs/cli.md is made from this table. */
+export const exitTable = {
+  ok: [0, 'Done.'],
+  found: [1, '`doctor` found something that is wrong.'],
+  timeout: [3, '`--wait`: not everywhere in time, no agent that reports is online, or a newer version was published meanwhile.'],
+  failed: [4, '`--wait`: some agents failed, or the hit failed.'],
+  usage: [64, 'The command line is wrong.'],
+  data: [65, 'What was given is refused: a config that breaks a rule, a version that is not the latest, a damaged backup, an audit that is not whole.'],
+  noInput: [66, 'A file that was named cannot be read.'],
+  unavailable: [69, 'A service cannot be reached, or cannot answer now.'],
+  internal: [70, 'Something unforeseen, here or in the service.'],
+  cannotCreate: [73, 'A file cannot be written, or is there already.'],
+  io: [74, 'The output cannot be written.'],
+  tryLater: [75, 'Try again later: too many attempts, or another process holds the database.'],
+  noPermission: [77, 'The key is missing, is not accepted, or may not do this.'],
+  config: [78, 'The environment or the file of profiles is wrong, or Node.js is too old.'],
+  interrupted: [130, 'Ctrl-C. What was published stays published.'],
+  terminated: [143, 'SIGTERM.'],
+} as const satisfies Record<string, readonly [number, string]>
+
+type ExitName = keyof typeof exitTable
+
+const code = (name: ExitName): number => exitTable[name][0]
+
+/** The numbers alone. */
+export const exits: Readonly<Record<ExitName, number>> = {
+  ok: code('ok'),
+  found: code('found'),
+  timeout: code('timeout'),
+  failed: code('failed'),
+  usage: code('usage'),
+  data: code('data'),
+  noInput: code('noInput'),
+  unavailable: code('unavailable'),
+  internal: code('internal'),
+  cannotCreate: code('cannotCreate'),
+  io: code('io'),
+  tryLater: code('tryLater'),
+  noPermission: code('noPermission'),
+  config: code('config'),
+  interrupted: code('interrupted'),
+  terminated: code('terminated'),
+}
+
+/** A part of what was given, and what is wrong with it. */
+export interface Detail {
+  readonly path: string
+  readonly message: string
+}
 
 /** What ends a command: one line for people, and the exit code. */
 export class CliError extends Error {
@@ -28,13 +56,9 @@ export class CliError extends Error {
   readonly exitCode: number
   /** The service's code, where it answered with one. */
   readonly code: string | undefined
-  readonly details: readonly { readonly path: string; readonly message: string }[]
+  readonly details: readonly Detail[]
 
-  constructor(
-    exitCode: number,
-    message: string,
-    options: { readonly code?: string; readonly details?: readonly { readonly path: string; readonly message: string }[] } = {},
-  ) {
+  constructor(exitCode: number, message: string, options: { readonly code?: string; readonly details?: readonly Detail[] } = {}) {
     super(message)
     this.exitCode = exitCode
     this.code = options.code
@@ -42,19 +66,24 @@ export class CliError extends Error {
   }
 }
 
-const byCode: Partial<Record<ErrorCode, number>> = {
-  UNAUTHORIZED: exits.noPermission,
-  FORBIDDEN: exits.noPermission,
-  NOT_PERMITTED: exits.noPermission,
-  FORBIDDEN_ORIGIN: exits.noPermission,
-  TOO_MANY_ATTEMPTS: exits.tryLater,
-  BACKLOG_FULL: exits.tryLater,
-  INTERNAL: exits.internal,
+const byCode: Partial<Record<ErrorCode, ExitName>> = {
+  UNAUTHORIZED: 'noPermission',
+  FORBIDDEN: 'noPermission',
+  NOT_PERMITTED: 'noPermission',
+  FORBIDDEN_ORIGIN: 'noPermission',
+  TOO_MANY_ATTEMPTS: 'tryLater',
+  BACKLOG_FULL: 'tryLater',
+  INTERNAL: 'internal',
 }
 
 /** The exit code for a service's error. */
 export function exitOf(status: number, code: string): number {
   const known = isErrorCode(code) ? byCode[code] : undefined
-  if (known !== undefined) return known
+  if (known !== undefined) return exits[known]
+  if (status === 401 || status === 403) return exits.noPermission
+  if (status === 429) return exits.tryLater
   return status >= 500 ? exits.unavailable : exits.data
 }
+
+/** The words of an error. */
+export const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

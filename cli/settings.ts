@@ -1,95 +1,118 @@
-import { readFileSync, statSync } from 'node:fs'
-import { homedir } from 'node:os'
-import { join } from 'node:path'
-import { z } from 'zod'
 import type { Environment } from '#lib/runtime/env.ts'
 import { readKeyFile } from '#lib/runtime/key-file.ts'
 import { CliError, exits } from './exit.ts'
+import { besideProfiles, chooseProfile, type Profile, UrlSchema } from './profiles.ts'
 
-const url = z.string().regex(/^https?:\/\/[^/?#@]+\/?$/i, { error: 'expected a URL like http://host:6001' })
-
-const ProfileSchema = z.strictObject({
-  controller_url: url.optional(),
-  worker_url: url.optional(),
-  api_key: z.string().optional(),
-  api_key_file: z.string().optional(),
-  worker_api_key: z.string().optional(),
-})
-const ProfilesSchema = z.strictObject({ default: z.string().optional(), profiles: z.record(z.string(), ProfileSchema) })
-type Profiles = z.infer<typeof ProfilesSchema>
+/** The key that every example uses, and that a controller has which was given none. */
+const DEFAULT_API_KEY = 'default-api-key'
 
 /** Where the services are, and the keys for them. */
 export interface Settings {
   readonly controllerUrl: string
   readonly workerUrl: string
+  readonly agentUrl: string
   readonly apiKey: string
   readonly workerApiKey: string | undefined
+  /** Which of the addresses somebody named, rather than leaving them to the defaults. */
+  readonly named: { readonly worker: boolean; readonly agent: boolean }
+  /** The profile they are from, where one is used. */
+  readonly profile: string | undefined
 }
 
 const wrong = (message: string): CliError => new CliError(exits.config, message)
 
-/** The file of profiles. */
-export const profilesPath = (env: Environment): string =>
-  env.DCM_CONFIG || join(env.XDG_CONFIG_HOME || join(env.HOME || homedir(), '.config'), 'dcm', 'config.json')
+/** An address: which variable or field says it, and what it says. */
+function addressOf(name: string, value: string): string {
+  if (!UrlSchema.safeParse(value).success)
+    // Credentials in it are not repeated.
+    throw wrong(`cannot use ${name} ${JSON.stringify(value.replace(/\/\/[^/@]*@/, '//…@'))}: expected a URL like http://host:6001`)
+  return value.replace(/\/+$/, '')
+}
 
-function readProfiles(env: Environment): Profiles | undefined {
-  const path = profilesPath(env)
-  let text: string
-  try {
-    text = readFileSync(path, 'utf8')
-  } catch {
-    if (env.DCM_CONFIG) throw wrong(`cannot read DCM_CONFIG ${JSON.stringify(path)}: there is no such file that can be read`)
-    return undefined
-  }
-  let content: unknown
-  try {
-    content = JSON.parse(text)
-  } catch (error) {
-    throw wrong(`cannot use ${path}: ${error instanceof Error ? error.message : 'it is no JSON'}`)
-  }
-  const parsed = ProfilesSchema.safeParse(content)
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues
-    throw wrong(`cannot use ${path}: ${issue?.path.join('.') || 'the file'}: ${issue?.message ?? 'it is malformed'}`)
-  }
-  const holdsKeys = Object.values(parsed.data.profiles).some((profile) => profile.api_key !== undefined || profile.worker_api_key !== undefined)
-  if (holdsKeys && process.platform !== 'win32' && (statSync(path).mode & 0o077) !== 0)
-    throw wrong(`cannot use ${path}: it holds keys, and others may read it; run: chmod 600 ${path}`)
-  return parsed.data
+function keyInFile(name: string, path: string): string {
+  const content = readKeyFile(path)
+  if ('key' in content) return content.key
+  throw wrong(`cannot use ${name} ${JSON.stringify(path)}: ${content.problem}`)
+}
+
+/** The key that a variable gives, or the file that its other one names. */
+function environmentKey(env: Environment, variable: 'API_KEY' | 'WORKER_API_KEY'): string | undefined {
+  const [key, file] = [env[variable], env[`${variable}_FILE`]]
+  if (key && file) throw wrong(`${variable} and ${variable}_FILE are both set: set one of them`)
+  return file ? keyInFile(`${variable}_FILE`, file) : key || undefined
+}
+
+const profileKey = (env: Environment, profile: Profile | undefined): string | undefined =>
+  profile?.api_key ?? (profile?.api_key_file === undefined ? undefined : keyInFile('api_key_file', besideProfiles(env, profile.api_key_file)))
+
+/** One that is given first goes before one that is given second. */
+type Order = <T>(fromEnvironment: T | undefined, fromProfile: T | undefined) => T | undefined
+
+/**
+ * A key and where it goes. A key from the profile goes to the profile's own address alone: an address that is left over in
+ * the environment must not get the key of another fleet.
+ */
+function keyFor(options: {
+  readonly variable: string
+  readonly url: string
+  readonly profileUrl: string | undefined
+  readonly profileName: string | undefined
+  readonly environment: string | undefined
+  readonly profile: string | undefined
+  readonly order: Order
+}): string | undefined {
+  const { environment, profile, profileUrl, url, variable, order } = options
+  const key = order(environment, profile)
+  const isProfiles = profile !== undefined && key === profile && key !== environment
+  if (isProfiles && profileUrl !== undefined && profileUrl.replace(/\/+$/, '') !== url)
+    throw wrong(
+      `${variable} says ${url}, and the key is that of the profile ${JSON.stringify(options.profileName)} for ${profileUrl}: unset ${variable}, or set the key for it in the environment too`,
+    )
+  return key
 }
 
 /**
- * Where the services are: by the environment, else by a profile, else on this host.
- * @param profileName as --profile says
- * @throws CliError where the profile is not there or is wrong
+ * Where the services are. What the environment says goes before a profile that is a default or named by DCM_PROFILE; a
+ * profile that is named on the command line goes before the environment: whoever names a fleet means that one.
+ * @param named as --profile says
+ * @throws CliError where something is wrong
  */
-export function loadSettings(env: Environment, profileName: string | undefined): Settings {
-  const name = profileName ?? (env.DCM_PROFILE || undefined)
-  const profiles = readProfiles(env)
-  const wanted = name ?? profiles?.default
-  const profile = wanted === undefined ? undefined : profiles?.profiles[wanted]
-  if (wanted !== undefined && profile === undefined) {
-    const known = Object.keys(profiles?.profiles ?? {})
-    throw wrong(`cannot use profile ${JSON.stringify(wanted)}: ${profilesPath(env)} has ${known.length > 0 ? known.join(', ') : 'no profiles'}`)
-  }
-  const addressOf = (variable: string, given: string | undefined, fallback: string): string => {
-    const value = given || fallback
-    if (!url.safeParse(value).success) throw wrong(`cannot use ${variable} ${JSON.stringify(value)}: expected a URL like http://host:6001`)
-    return value.replace(/\/+$/, '')
-  }
+export function loadSettings(env: Environment, named: string | undefined): Settings {
+  const chosen = chooseProfile(env, named ?? (env.DCM_PROFILE || undefined))
+  const profile = chosen?.profile
+  const order: Order = (fromEnvironment, fromProfile) => (named === undefined ? (fromEnvironment ?? fromProfile) : (fromProfile ?? fromEnvironment))
+  const url = (variable: string, fromProfile: string | undefined, port: string | undefined, standard: number) =>
+    addressOf(variable, order(env[variable] || undefined, fromProfile) ?? `http://localhost:${port || standard}`)
+  const controllerUrl = url('CONTROLLER_URL', profile?.controller_url, env.CONTROLLER_PORT, 6001)
+  // Where a relay has no worker, its variable says so.
+  const hasWorker = env.WORKER_URL !== 'none'
+  const workerUrl = hasWorker ? url('WORKER_URL', profile?.worker_url, env.WORKER_PORT, 6002) : 'http://localhost:6002'
+  const common = { profileName: chosen?.name, order }
   return {
-    controllerUrl: addressOf('CONTROLLER_URL', env.CONTROLLER_URL || profile?.controller_url, 'http://localhost:6001'),
-    workerUrl: addressOf('WORKER_URL', env.WORKER_URL || profile?.worker_url, 'http://localhost:6002'),
-    apiKey: env.API_KEY || keyFrom(env.API_KEY_FILE) || profile?.api_key || keyFrom(profile?.api_key_file) || 'default-api-key',
-    workerApiKey: env.WORKER_API_KEY || profile?.worker_api_key || undefined,
-  }
-}
-
-function keyFrom(file: string | undefined): string | undefined {
-  if (!file) return undefined
-  try {
-    return readKeyFile(file)
-  } catch (error) {
-    throw wrong(`cannot read the key file ${JSON.stringify(file)}: ${error instanceof Error ? error.message : String(error)}`)
+    controllerUrl,
+    workerUrl,
+    agentUrl: url('AGENT_URL', profile?.agent_url, env.AGENT_PORT, 8081),
+    apiKey:
+      keyFor({
+        ...common,
+        variable: 'CONTROLLER_URL',
+        url: controllerUrl,
+        profileUrl: profile?.controller_url,
+        environment: environmentKey(env, 'API_KEY'),
+        profile: profileKey(env, profile),
+      }) ?? DEFAULT_API_KEY,
+    workerApiKey: keyFor({
+      ...common,
+      variable: 'WORKER_URL',
+      url: workerUrl,
+      profileUrl: profile?.worker_url,
+      environment: environmentKey(env, 'WORKER_API_KEY'),
+      profile: profile?.worker_api_key,
+    }),
+    named: {
+      worker: hasWorker && Boolean(env.WORKER_URL || profile?.worker_url),
+      agent: Boolean(env.AGENT_URL || profile?.agent_url),
+    },
+    profile: chosen?.name,
   }
 }

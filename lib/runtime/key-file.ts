@@ -32,7 +32,8 @@ export const keyFile = () =>
     })
     .optional()
 
-function readKeyFile(path: string): KeyFileContent {
+/** The key in a file; why there is none, where there is none. */
+export function readKeyFile(path: string): KeyFileContent {
   try {
     return keyIn(readFileSync(path, 'utf8'))
   } catch (error) {

@@ -31,7 +31,7 @@ export function refuseForeignFile(path: string): void {
   if (tables.has('__drizzle_migrations') || tables.size === 0) return
   if (tables.has('configs') && tables.has('agents')) {
     throw new StartError(
-      `Cannot start the controller: ${JSON.stringify(path)} holds the tables of the Go system and was not touched; set CONTROLLER_DB_PATH to a new file and take its versions over with: npm run import-go -- ${path} NEW_FILE`,
+      `Cannot start the controller: ${JSON.stringify(path)} holds the tables of the Go system and was not touched; set CONTROLLER_DB_PATH to a new file and take its versions over with: dcm import-go ${path} --to NEW_FILE (from a clone: npm run import-go -- ${path} --to NEW_FILE)`,
     )
   }
   throw new StartError(`Cannot start the controller: ${JSON.stringify(path)} is a database of another application; set CONTROLLER_DB_PATH to a file of its own`)
