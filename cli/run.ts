@@ -23,8 +23,8 @@ function tell(output: Output, { message, code, details, exitCode }: CliError): v
     return
   }
   output.stderr.write(`dcm: ${safe(message)}${code ? ` [${code}]` : ''}\n`)
-  // One alone is in the message already.
-  if (details.length > 1) for (const { path, message: what } of details) output.stderr.write(`  ${safe(path)}: ${safe(what)}\n`)
+  // One alone is in the message as a rule.
+  for (const { path, message: what } of details) if (details.length > 1 || !message.includes(what)) output.stderr.write(`  ${safe(path)}: ${safe(what)}\n`)
 }
 
 const interruption = (signal: AbortSignal): CliError =>

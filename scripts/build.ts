@@ -35,7 +35,13 @@ if (process.argv.includes('--force') || isStale(root)) {
   writeFileSync(join(fresh, '.built'), `${startedAt.toISOString()}\n`)
   // As old as the build's beginning: what is edited while it runs is newer.
   utimesSync(join(fresh, '.built'), startedAt, startedAt)
-  if (existsSync(join(root, 'dist'))) renameSync(join(root, 'dist'), old)
-  renameSync(fresh, join(root, 'dist'))
-  rmSync(old, { recursive: true, force: true })
+  try {
+    if (existsSync(join(root, 'dist'))) renameSync(join(root, 'dist'), old)
+    renameSync(fresh, join(root, 'dist'))
+  } catch (error) {
+    // Another build took its place in the same moment, from the same sources.
+    if (isStale(root)) throw error
+  } finally {
+    for (const left of [old, fresh]) rmSync(left, { recursive: true, force: true })
+  }
 }

@@ -5,21 +5,23 @@ import type { Converged } from './wait.ts'
 
 const more = (all: number, named: readonly unknown[]): string => (all > named.length ? ` and ${all - named.length} more` : '')
 
+const agentsText = (count: number): string => (count === 1 ? '1 online agent' : `${count} online agents`)
+
 /** What of an end is said in one line. */
 function lineOf({ outcome, applied, reporting, failed, latest_version, took_ms, away }: Converged): string {
-  const seconds = `${(took_ms / 1000).toFixed(1)} s`
+  const took = took_ms < 1000 ? `${took_ms} ms` : `${(took_ms / 1000).toFixed(1)} s`
   switch (outcome) {
     case 'converged':
-      return `converged: all ${reporting} online agents that report have applied it, after ${seconds}`
+      return `converged: applied by ${reporting === 1 ? 'the one online agent' : `all ${reporting} online agents`} that can report, after ${took}`
     case 'failed':
-      return `not converged: ${applied} of ${reporting} online agents applied it, ${failed} failed; dcm rollback goes back`
+      return `not converged: ${applied} of ${agentsText(reporting)} applied it, ${failed} failed; dcm rollback goes back`
     case 'superseded':
       return `a newer version, ${latest_version}, was published meanwhile: the fleet is to run that one`
     case 'no_agents':
       return 'no agent that reports is online: nobody can say that it has applied it'
     case 'timeout':
       return away === undefined
-        ? `not converged within ${seconds}: ${applied} of ${reporting} online agents applied it; dcm status shows who is missing`
+        ? `not converged within ${took}: ${applied} of ${agentsText(reporting)} applied it; dcm status shows who is missing`
         : `not known whether it converged: ${safe(away)}`
     case 'interrupted':
       return 'interrupted: it is published, and goes on to the fleet; dcm status shows how far it is'

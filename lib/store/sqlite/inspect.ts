@@ -1,3 +1,4 @@
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { drizzle } from 'drizzle-orm/better-sqlite3'
 import { readMigrationFiles } from 'drizzle-orm/migrator'
@@ -62,12 +63,32 @@ function inspectTables(sqlite: SqliteDatabase, migrations: string): Inspected {
 }
 
 /**
+ * Refuses a file that is shorter than it says: SQLite takes what is missing of its last page for zeros, and may find no
+ * fault with them. (Places of the header: sqlite.org/fileformat2.html, section 1.3.)
+ */
+function refuseShort(path: string): void {
+  const header = Buffer.alloc(100)
+  const descriptor = openSync(path, 'r')
+  try {
+    // What has no header says better itself what it is.
+    if (readSync(descriptor, header, 0, 100, 0) < 100 || header.toString('latin1', 0, 15) !== 'SQLite format 3') return
+    const pageSize = header.readUInt16BE(16) === 1 ? 65_536 : header.readUInt16BE(16)
+    const wanted = pageSize * header.readUInt32BE(28)
+    const { size } = fstatSync(descriptor)
+    if (size < wanted) throw new NotADatabaseError(`it is cut off: it has ${size} bytes of ${wanted}`)
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+/**
  * Looks all of a database through: that it is whole, that it is a controller's and of no later release, that its versions
  * run without gaps, and that its audit's chain holds.
  * @param path of a file that nobody else uses; it leaves WAL mode, so that it is one file
  * @throws NotADatabaseError
  */
 export function inspectDatabase(path: string, migrations: string): Inspected {
+  refuseShort(path)
   let sqlite: SqliteDatabase | undefined
   try {
     sqlite = new Database(path, { fileMustExist: true })

@@ -30,6 +30,9 @@ export interface Restored extends Inspected {
   readonly before: string | undefined
 }
 
+/** What holds what a database has not told its file yet. */
+const LOGS = ['-wal', '-journal'] as const
+
 function syncPath(path: string): void {
   const descriptor = openSync(path, 'r')
   try {
@@ -42,7 +45,7 @@ function syncPath(path: string): void {
 /** Refuses what is no file, or no backup: a database that is in use has a log beside it, and is not whole without it. */
 function refuseInUse(from: string): void {
   if (!statSync(from).isFile()) throw new NotADatabaseError('it is no file')
-  for (const tail of ['-wal', '-journal']) {
+  for (const tail of LOGS) {
     if (existsSync(from + tail) && statSync(from + tail).size > 0)
       throw new NotADatabaseError(
         `${basename(from)}${tail} is beside it, so it is a database in use, and not whole by itself; make a backup of it with dcm backup`,
@@ -54,7 +57,8 @@ function refuseInUse(from: string): void {
 function sweep(to: string): void {
   const prefix = `${basename(to)}.`
   for (const name of readdirSync(dirname(to))) {
-    if (name.startsWith(prefix) && /^\d+\.restoring(?:-wal|-shm|-journal)?$/.test(name.slice(prefix.length))) rmSync(join(dirname(to), name), { force: true })
+    if (name.startsWith(prefix) && /^\d+\.restoring(?:\.old)?(?:-wal|-shm|-journal)?$/.test(name.slice(prefix.length)))
+      rmSync(join(dirname(to), name), { force: true })
   }
 }
 
@@ -63,9 +67,11 @@ const inUse = (path: string): FileLockedError => new FileLockedError(`cannot use
 /**
  * Puts what a database's log holds into its file, so that the file is whole by itself. One that is too damaged for that
  * keeps its log under the name that the file is to get.
+ * @param aside where the log is kept meanwhile: SQLite deletes one that lies beside what is no database
  * @throws FileLockedError where another process reads it
  */
-function fold(path: string, before: string): void {
+function fold(path: string, before: string, aside: string): void {
+  for (const tail of LOGS) if (existsSync(path + tail)) copyFileSync(path + tail, aside + tail)
   try {
     const old = new Database(path, { timeout: 1000 })
     try {
@@ -77,7 +83,9 @@ function fold(path: string, before: string): void {
   } catch (error) {
     if (!isSqliteError(error)) throw error
     if (error.code.startsWith('SQLITE_BUSY') || error.code.startsWith('SQLITE_LOCKED')) throw inUse(path)
-    for (const tail of ['-wal', '-journal']) if (existsSync(path + tail)) renameSync(path + tail, before + tail)
+    for (const tail of LOGS) if (existsSync(aside + tail)) renameSync(aside + tail, before + tail)
+  } finally {
+    for (const tail of LOGS) rmSync(aside + tail, { force: true })
   }
 }
 
@@ -124,7 +132,7 @@ export function restoreDatabase(options: { readonly from: string; readonly to: s
     syncPath(copy)
     const before = old ? `${to}.before-restore-${options.at.toISOString().replaceAll(':', '-')}` : undefined
     if (before !== undefined) {
-      fold(to, before)
+      fold(to, before, `${copy}.old`)
       keep(to, before)
     }
     // Empty by now, or of the damaged one: a log that lay beside the new file would be taken for its own.
