@@ -3,7 +3,7 @@ import type { Environment } from '#lib/runtime/env.ts'
 import { Context } from './context.ts'
 import { CliError, exits } from './exit.ts'
 import { Output, type Stream } from './output/output.ts'
-import { safe } from './output/safe.ts'
+import { safe, safeJson, safeLines } from './output/safe.ts'
 import { createProgram, withSubcommands } from './program/program.ts'
 
 /** Where a run's words go, and what ends it early. */
@@ -19,7 +19,7 @@ export interface Surroundings {
 function tell(output: Output, { message, code, details, exitCode }: CliError): void {
   if (output.json) {
     const error = { message, exit_code: exitCode, ...(code ? { code } : {}), ...(details.length > 0 ? { details } : {}) }
-    output.stderr.write(`${JSON.stringify({ error })}\n`)
+    output.stderr.write(`${safeJson({ error })}\n`)
     return
   }
   output.stderr.write(`dcm: ${safe(message)}${code ? ` [${code}]` : ''}\n`)
@@ -34,7 +34,7 @@ const interruption = (signal: AbortSignal): CliError =>
 function configure(program: Command, { stdout, stderr }: Surroundings, isJson: boolean): void {
   for (const command of withSubcommands(program)) {
     command.exitOverride()
-    command.configureOutput({ writeOut: (text) => void stdout.write(text), writeErr: (text) => void (isJson || stderr.write(text)) })
+    command.configureOutput({ writeOut: (text) => void stdout.write(text), writeErr: (text) => void (isJson || stderr.write(safeLines(text))) })
   }
 }
 

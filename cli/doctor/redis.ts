@@ -18,13 +18,14 @@ function open({ host, port }: RedisHost, address: RedisAddress, env: Environment
   return connectTls({ host, port, servername: host, ...(file ? { ca: readFileSync(file) } : {}) })
 }
 
-/** Sends commands, and gives the first answer that is an error, else undefined. */
+/** Sends commands, and gives the first answer that is no success, else undefined. */
 async function talk(socket: Socket, commands: readonly (readonly string[])[]): Promise<string | undefined> {
   for (const command of commands) {
     socket.write(commandOf(...command))
     const [answer] = await once(socket, 'data', { signal: AbortSignal.timeout(PATIENCE_MS) })
     const line = String(answer).split('\r\n')[0] ?? ''
-    if (line.startsWith('-')) return line.slice(1)
+    if (line.startsWith('-')) return `refuses: ${line.slice(1)}`
+    if (!/^\+(OK|PONG)$/.test(line)) return `answers ${JSON.stringify(line.slice(0, 60))}, and is no Redis`
   }
   return undefined
 }
@@ -39,9 +40,9 @@ async function askHost(where: RedisHost, address: RedisAddress, env: Environment
     socket = open(where, address, env)
     await once(socket, address.tls ? 'secureConnect' : 'connect', { signal: AbortSignal.timeout(PATIENCE_MS) })
     const login = password === undefined ? [] : [['AUTH', ...(username === undefined ? [] : [username]), password]]
-    const refused = await talk(socket, [...login, ['PING']])
-    if (refused === undefined) return good(what, `answers on ${shown}`)
-    return problem(what, `${shown} refuses: ${refused}`, 'set REDIS_PASSWORD and REDIS_USERNAME, or those in REDIS_URL, to what Redis wants')
+    const failure = await talk(socket, [...login, ['PING']])
+    if (failure === undefined) return good(what, `answers on ${shown}`)
+    return problem(what, `${shown} ${failure}`, 'set REDIS_HOST and REDIS_PORT, REDIS_USERNAME and REDIS_PASSWORD, or REDIS_URL, to what is there')
   } catch (error) {
     const why = error instanceof Error && error.name === 'AbortError' ? `no answer within ${PATIENCE_MS / 1000} s` : reasonOf(error)
     return problem(what, `${shown}: ${why}`, 'start Redis, or set REDIS_URL, or REDIS_HOST and REDIS_PORT, to where it is')

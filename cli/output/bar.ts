@@ -17,7 +17,7 @@ export class Bar {
   draw(share: number, text: string): void {
     const full = Math.round(Math.min(Math.max(share, 0), 1) * WIDTH)
     // A line that wraps could not be drawn over.
-    const line = `${'█'.repeat(full)}${'░'.repeat(WIDTH - full)} ${text}`.slice(0, Math.max((this.#stream.columns ?? 80) - 1, 20))
+    const line = `${'█'.repeat(full)}${'░'.repeat(WIDTH - full)} ${text}`.slice(0, Math.max((this.#stream.columns || 80) - 1, 20))
     if (line === this.#drawn) return
     this.#drawn = line
     this.#stream.write(`${CLEAR}${line}`)
