@@ -4,7 +4,7 @@ import { limit, type Run } from './options.ts'
 
 /** What admins do: keys, the audit, backups. */
 export function addAdminCommands(program: Command, run: Run): void {
-  const keys = program.command('keys').description('keys: one for each host and colleague')
+  const keys = program.command('keys').description('keys of hosts and colleagues, one for each')
   keys
     .command('list', { isDefault: true })
     .description('list keys; the keys themselves are kept nowhere')

@@ -20,7 +20,7 @@ export function addHostCommands(program: Command, run: Run): void {
     .command('doctor')
     .description('look for what is wrong, here and with the services, and say how to mend it')
     .action(() => run(async (context) => (await import('../commands/doctor.ts')).doctor(context)))
-  const profile = program.command('profile').description('profiles: where the services of each fleet are')
+  const profile = program.command('profile').description('where the services of each fleet are, by name')
   profile
     .command('list', { isDefault: true })
     .description('list the profiles, and say which file they are in')
