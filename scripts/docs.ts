@@ -3,6 +3,7 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { cliPage } from './docs/cli.ts'
 import { environmentTable } from './docs/environment.ts'
 import { errorsPage } from './docs/errors.ts'
 import { rolesTable } from './docs/roles.ts'
@@ -41,13 +42,13 @@ function checkNames(): void {
   const documents = ['README.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)].filter((name) => name.endsWith('.md'))
   for (const document of documents) {
     const text = readFileSync(join(root, document), 'utf8')
-    for (const [, path = ''] of text.matchAll(/`((?:services|lib|scripts|test|bench|migrations|docs)\/[\w./-]*\w)`/g)) {
+    for (const [, path = ''] of text.matchAll(/`((?:services|lib|cli|scripts|test|bench|migrations|docs)\/[\w./-]*\w)`/g)) {
       if (!existsSync(join(root, path))) problems.push(`${document} names ${path}, which is not there`)
     }
     for (const [, link = ''] of text.matchAll(/\]\((?!https?:|#)([^)#]+)/g)) {
       if (!existsSync(join(root, document, '..', link))) problems.push(`${document} links to ${link}, which is not there`)
     }
-    for (const [, script = ''] of text.matchAll(/npm run ([\w:-]+)/g)) {
+    for (const [, script = ''] of text.matchAll(/npm run (?:-s )?([\w:-]+)/g)) {
       if (!(script in packageJson.scripts)) problems.push(`${document} names npm run ${script}, which is not there`)
     }
   }
@@ -56,6 +57,7 @@ function checkNames(): void {
 const scratch = mkdtempSync(join(tmpdir(), 'dcm-docs-'))
 try {
   put('docs/errors.md', errorsPage())
+  put('docs/cli.md', cliPage())
   const routes = await routesTable(scratch)
   const environment = environmentTable()
   fill('README.md', { routes, environment })

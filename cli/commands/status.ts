@@ -11,7 +11,12 @@ const CLEAR = '\u001b[2J\u001b[H'
 
 const counts = (by: Readonly<Record<string, number>>): string =>
   Object.entries(by)
-    .map(([name, agents]) => `${name} ${agents}`)
+    .map(([name, agents]) => `${agents} ${name}`)
+    .join(', ')
+
+const versions = (by: Readonly<Record<string, number>>): string =>
+  Object.entries(by)
+    .map(([version, agents]) => `${agents} ${agents === 1 ? 'runs' : 'run'} ${version}`)
     .join(', ')
 
 function convergence({ converged_ratio, agents, last_publish }: FleetStatus): string {
@@ -31,7 +36,7 @@ function statusText({ output }: Context, status: FleetStatus): string {
       `${agents.online} of ${agents.total} online${agents.online > agents.reporting ? `, ${agents.online - agents.reporting} of them do not report` : ''}`,
     ],
     ['by state', counts(agents.by_state)],
-    ['by version', counts(agents.by_version)],
+    ['by version', versions(agents.by_version)],
     ...hits.map(({ version, completed, failed }): [string, string] => [`hits of ${version}`, `${completed} completed, ${failed} failed in the last 5 minutes`]),
   ])
   const missing = slowest.filter(({ state }) => state !== 'applied')

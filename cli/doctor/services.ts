@@ -5,7 +5,7 @@ import { type Health, HealthSchema } from '#lib/contract/health.ts'
 import { VERSION } from '#lib/runtime/version.ts'
 import { type Answer, ask, neverArrived, reach } from '../call.ts'
 import type { Context } from '../context.ts'
-import { CliError, reasonOf } from '../exit.ts'
+import { CliError } from '../exit.ts'
 import { type Finding, good, note, problem } from './finding.ts'
 import { dataFolder } from './host.ts'
 
@@ -96,7 +96,7 @@ async function serviceFindings(context: Context, asked: Asked): Promise<Finding[
     health = await ask(url, async () => received, HealthSchema)
   } catch (error) {
     if (!(error instanceof CliError)) throw error
-    return absent(context, asked, reasonOf(error))
+    return absent(context, asked, error.message.replace(/; (?:does it run|is it of another release|is that its address).*$/, ''))
   }
   if (health.service !== name)
     return [

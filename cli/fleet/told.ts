@@ -5,11 +5,13 @@ import type { Converged } from './wait.ts'
 
 const more = (all: number, named: readonly unknown[]): string => (all > named.length ? ` and ${all - named.length} more` : '')
 
+const timeText = (ms: number): string => (ms < 1000 ? `${ms} ms` : `${(ms / 1000).toFixed(1)} s`)
+
 const agentsText = (count: number): string => (count === 1 ? '1 online agent' : `${count} online agents`)
 
 /** What of an end is said in one line. */
-function lineOf({ outcome, applied, reporting, failed, latest_version, took_ms, away }: Converged): string {
-  const took = took_ms < 1000 ? `${took_ms} ms` : `${(took_ms / 1000).toFixed(1)} s`
+function lineOf({ outcome, applied, reporting, failed, latest_version, took_ms, converged_in_ms, away }: Converged): string {
+  const took = timeText(outcome === 'converged' ? (converged_in_ms ?? took_ms) : took_ms)
   switch (outcome) {
     case 'converged':
       return `converged: applied by ${reporting === 1 ? 'the one online agent' : `all ${reporting} online agents`} that can report, after ${took}`

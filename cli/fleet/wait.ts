@@ -34,19 +34,23 @@ export interface Converged {
   readonly not_reporting: number
   readonly not_reporting_agents: readonly NamedAgent[]
   readonly latest_version: number | null
+  /** How long was waited. */
   readonly took_ms: number
+  /** From the publish until the last had applied it, as the controller saw it. */
+  readonly converged_in_ms?: number
   /** Why the controller could not be asked last, where it could not. */
   readonly away?: string
 }
 
-type Count = Pick<Converged, 'reporting' | 'applied' | 'failed' | 'not_reporting' | 'latest_version'>
+type Count = Pick<Converged, 'reporting' | 'applied' | 'failed' | 'not_reporting' | 'latest_version' | 'converged_in_ms'>
 
-const countOf = ({ agents, latest_version }: FleetStatus): Count => ({
+const countOf = ({ agents, latest_version, last_publish }: FleetStatus): Count => ({
   reporting: agents.reporting,
   applied: agents.by_state.applied ?? 0,
   failed: agents.by_state.failed ?? 0,
   not_reporting: agents.online - agents.reporting,
   latest_version,
+  ...(last_publish?.converged_in_ms === undefined ? {} : { converged_in_ms: last_publish.converged_in_ms }),
 })
 
 /** How it stands; undefined while it is under way. */

@@ -15,7 +15,7 @@ export function addConfigCommands(program: Command, run: Run): void {
     withPublishOptions(publish),
     'dcm publish config.json --comment "new target" --wait',
     'dcm publish --set url=https://example.com/b --set limits.max=5 --dry-run',
-    'dcm get --data | jq .url=\\"https://example.com\\" | dcm publish - --if-version 7',
+    `dcm get --data | jq '.url = "https://example.com/b"' | dcm publish - --if-version 7`,
   )
   program
     .command('get')

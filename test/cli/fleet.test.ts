@@ -55,7 +55,7 @@ describe('status', () => {
     const { exit, stdout } = await run('status')
     expect(exit).toBe(0)
     expect(stdout).toMatch(
-      /^latest version +1, of 20\d\d-.*\nconverged +nobody reports\nagents +1 of 1 online, 1 of them do not report\nby state +registered 1\n/,
+      /^latest version +1, of 20\d\d-.*\nconverged +nobody reports\nagents +1 of 1 online, 1 of them do not report\nby state +1 registered\nby version +1 runs none\n/,
     )
   })
 
