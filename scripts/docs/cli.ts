@@ -8,8 +8,16 @@ function usageOf(command: Command, path: readonly string[]): string {
 }
 
 function sectionOf(command: Command, path: readonly string[]): string[] {
-  const options = command.options.map((option) => `| \`${option.flags}\` | ${option.description}${option.defaultValue === undefined ? '' : ` (${option.defaultValue})`} |`)
-  const own = [`### \`${usageOf(command, path)}\``, '', `${command.description()}.`, '', ...(options.length > 0 ? ['| option | |', '|---|---|', ...options, ''] : [])]
+  const options = command.options.map(
+    (option) => `| \`${option.flags}\` | ${option.description}${option.defaultValue === undefined ? '' : ` (${option.defaultValue})`} |`,
+  )
+  const own = [
+    `### \`${usageOf(command, path)}\``,
+    '',
+    `${command.description()}.`,
+    '',
+    ...(options.length > 0 ? ['| option | |', '|---|---|', ...options, ''] : []),
+  ]
   return [...own, ...command.commands.flatMap((part) => sectionOf(part, [...path, part.name()]))]
 }
 
