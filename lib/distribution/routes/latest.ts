@@ -1,7 +1,7 @@
 import { createRoute, z } from '@hono/zod-openapi'
 import { createMiddleware } from 'hono/factory'
 import { ConfigIdHeaderSchema, ConfigSchema, WaitQuerySchema } from '../../contract/config.ts'
-import { answer, errorAnswer, keyErrors } from '../../http/answers.ts'
+import { answer, callerErrors, errorAnswer } from '../../http/answers.ts'
 import { createRouter } from '../../http/app.ts'
 import { callerOf } from '../../http/caller.ts'
 import { keyHeaders } from '../../http/key-headers.ts'
@@ -38,7 +38,7 @@ const latest = createRoute({
     200: { ...answer(200, 'The latest config.', ConfigSchema), headers: etagHeader },
     304: { description: 'The reader holds the latest config.', headers: etagHeader },
     400: errorAnswer('INVALID_REQUEST'),
-    ...keyErrors,
+    ...callerErrors,
     404: errorAnswer('NOT_FOUND'),
     503: errorAnswer('NOT_READY', 'OVERLOADED', 'UPSTREAM_UNAVAILABLE'),
   },

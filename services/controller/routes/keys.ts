@@ -1,6 +1,6 @@
 import { createRoute, z } from '@hono/zod-openapi'
 import { KeyIdSchema, KeyRequestSchema, KeyRevokedSchema, KeysSchema, MadeKeySchema } from '#lib/contract/keys.ts'
-import { answer, bodyErrors, errorAnswer, jsonRequest, keyErrors } from '#lib/http/answers.ts'
+import { answer, bodyErrors, callerErrors, errorAnswer, jsonRequest } from '#lib/http/answers.ts'
 import { createRouter } from '#lib/http/app.ts'
 import { strictJsonBody } from '#lib/http/body.ts'
 import { requires } from '#lib/http/caller.ts'
@@ -22,7 +22,7 @@ const make = createRoute({
   responses: {
     201: answer(201, 'Made, and accepted from now on.', MadeKeySchema),
     ...bodyErrors,
-    ...keyErrors,
+    ...callerErrors,
     503: errorAnswer('STORE_UNAVAILABLE', 'OVERLOADED'),
   },
 })
@@ -35,7 +35,7 @@ const list = createRoute({
   middleware: [requires('admin', 'list the keys')],
   responses: {
     200: answer(200, 'Those that were not revoked, the newest first; never a key itself.', KeysSchema),
-    ...keyErrors,
+    ...callerErrors,
     503: errorAnswer('OVERLOADED'),
   },
 })
@@ -50,7 +50,7 @@ const revoke = createRoute({
   responses: {
     200: answer(200, 'Refused from now on; streams and long polls that it opened have ended.', KeyRevokedSchema),
     400: errorAnswer('INVALID_REQUEST'),
-    ...keyErrors,
+    ...callerErrors,
     404: errorAnswer('NOT_FOUND'),
     503: errorAnswer('STORE_UNAVAILABLE', 'OVERLOADED'),
   },
