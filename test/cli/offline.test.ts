@@ -28,7 +28,11 @@ async function databaseWith(folder: TempFolder, n: number): Promise<string> {
   return folder.file('controller.db')
 }
 
-const contents = (folder: TempFolder) => readdirSync(folder.path).map((name) => [name, readFileSync(folder.file(name), 'latin1')])
+/** All files but the lock, which says who had it last. */
+const contents = (folder: TempFolder) =>
+  readdirSync(folder.path)
+    .filter((name) => !name.endsWith('.lock'))
+    .map((name) => [name, readFileSync(folder.file(name), 'latin1')])
 
 describe('restore', () => {
   it('puts a backup in place, keeps the one from before, and a controller starts with it', async () => {
@@ -43,6 +47,8 @@ describe('restore', () => {
     expect((await dataOf(await controller.request('/config'), 200, ConfigSchema)).version).toBe(20)
     expect((await controller.publish()).version).toBe(21)
     const before = readdirSync(folder.path).find((name) => name.includes('before-restore'))
+    expect(readdirSync(folder.path).filter((name) => name.includes('restoring'))).toEqual([])
+    expect(readdirSync(elsewhere.path)).toEqual(['backup.db'])
     const db = new Database(folder.file(before ?? ''), { readonly: true })
     expect(db.prepare('SELECT data FROM config_versions').pluck().all()).toEqual(['{"n":1}'])
     db.close()

@@ -19,7 +19,7 @@ export interface Restored {
   readonly before: string | undefined
 }
 
-/** Looks into a file without writing a byte to it, and says what is in it. */
+/** Looks into a file without changing it, and says what is in it. (SQLite makes files beside it: so it is a copy, and not the backup.) */
 function inspect(path: string, migrations: string): Pick<Restored, 'latest_version' | 'versions'> {
   let db: Database.Database | undefined
   try {
@@ -66,7 +66,6 @@ function syncPath(path: string): void {
 export function restoreDatabase(options: { readonly from: string; readonly to: string; readonly migrations: string; readonly at: string }): Restored {
   const { from, to, migrations } = options
   if (!existsSync(from)) throw new RestoreRefused('there is no such file')
-  inspect(from, migrations)
   const lock = takeLock(to)
   const copy = `${to}.${process.pid}.restoring`
   try {
@@ -90,7 +89,8 @@ export function restoreDatabase(options: { readonly from: string; readonly to: s
     syncPath(dirname(to))
     return { ...found, before }
   } finally {
-    rmSync(copy, { force: true })
+    // Looking into it has left a log of its own beside it.
+    for (const tail of ['', '-wal', '-shm']) rmSync(copy + tail, { force: true })
     lock.release()
   }
 }
