@@ -18,7 +18,7 @@ import { statusRoutes } from './routes/status.ts'
 
 /** The controller as a Hono app; needs no socket, so that tests call it by `app.request`. */
 export function createControllerApp(deps: ControllerDeps) {
-  const app = createApp({ logger: deps.logger, refusesHead: ['/config/stream'] })
+  const app = createApp({ logger: deps.logger, refusesHead: ['/config/stream', '/backup'] })
   if (deps.origin) app.use(refuseBrowsers(deps.origin))
   app.use(apiKeyAuth({ keys: deps.keys, open: openPaths, attempts: deps.attempts }))
   // The stream and the schema before the configs: their paths would be versions of theirs.

@@ -26,7 +26,7 @@ export class Backups {
   /** @param dbPath of the database */
   constructor(store: Pick<Store, 'backup'>, dbPath: string) {
     this.#store = store
-    this.#path = `${dbPath}.backup-${process.pid}`
+    this.#path = `${dbPath}.${process.pid}.sending-backup`
     forgetLeftovers(dbPath)
   }
 
@@ -100,6 +100,6 @@ async function digestOf(path: string): Promise<string> {
 
 /** What a process that was killed left. */
 function forgetLeftovers(dbPath: string): void {
-  const prefix = `${basename(dbPath)}.backup-`
-  for (const name of readdirSync(dirname(dbPath))) if (name.startsWith(prefix)) rmSync(join(dirname(dbPath), name), { force: true })
+  const prefix = `${basename(dbPath)}.`
+  for (const name of readdirSync(dirname(dbPath))) if (name.startsWith(prefix) && name.endsWith('.sending-backup')) rmSync(join(dirname(dbPath), name), { force: true })
 }
