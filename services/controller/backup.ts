@@ -101,5 +101,6 @@ async function digestOf(path: string): Promise<string> {
 /** What a process that was killed left. */
 function forgetLeftovers(dbPath: string): void {
   const prefix = `${basename(dbPath)}.`
-  for (const name of readdirSync(dirname(dbPath))) if (name.startsWith(prefix) && name.endsWith('.sending-backup')) rmSync(join(dirname(dbPath), name), { force: true })
+  for (const name of readdirSync(dirname(dbPath)))
+    if (name.startsWith(prefix) && name.endsWith('.sending-backup')) rmSync(join(dirname(dbPath), name), { force: true })
 }
