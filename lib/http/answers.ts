@@ -50,6 +50,12 @@ export const bodyErrors = {
 /** What a route that needs a key may answer beside its own: of a service whose keys have roles. */
 export const keyErrors = {
   401: errorAnswer('UNAUTHORIZED'),
+  403: errorAnswer('FORBIDDEN', 'FORBIDDEN_ORIGIN'),
+}
+
+/** The same where keys have roles. */
+export const callerErrors = {
+  401: errorAnswer('UNAUTHORIZED'),
   403: errorAnswer('FORBIDDEN', 'NOT_PERMITTED', 'FORBIDDEN_ORIGIN'),
   429: errorAnswer('TOO_MANY_ATTEMPTS'),
 }

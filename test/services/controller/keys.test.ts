@@ -199,6 +199,12 @@ describe('an agent', () => {
     await controller.request('/config', { ...read, key: mine.key })
     expect(await held()).toBe(9)
 
+    const poll = (key: string) => controller.request('/config?wait=1', { headers: { 'X-Agent-Id': id, 'If-None-Match': '"1"' }, key })
+    await poll(other.key)
+    expect(await held()).toBe(9)
+    await poll(mine.key)
+    expect(await held()).toBe(1)
+
     // Whose keys are all gone has no agents any more.
     for (const { id: keyId } of [mine, rotated]) await revoke(controller, keyId)
     expect((await register(controller, other.key, 'web-01')).status).toBe(201)
