@@ -48,11 +48,11 @@ export const bodyErrors = {
 }
 
 /** What a route that needs a key may answer beside its own: of a service whose keys have roles. */
-export const keyErrors = {
+export const callerErrors = {
   401: errorAnswer('UNAUTHORIZED'),
   403: errorAnswer('FORBIDDEN', 'NOT_PERMITTED', 'FORBIDDEN_ORIGIN'),
   429: errorAnswer('TOO_MANY_ATTEMPTS'),
 }
 
 /** The same of a service that has but one key, as the worker. */
-export const oneKeyErrors = { ...keyErrors, 403: errorAnswer('FORBIDDEN', 'FORBIDDEN_ORIGIN') }
+export const keyErrors = { ...callerErrors, 403: errorAnswer('FORBIDDEN', 'FORBIDDEN_ORIGIN') }

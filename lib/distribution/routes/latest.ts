@@ -1,6 +1,6 @@
 import { createRoute, z } from '@hono/zod-openapi'
 import { ConfigIdHeaderSchema, ConfigSchema, WaitQuerySchema } from '../../contract/config.ts'
-import { answer, errorAnswer, keyErrors } from '../../http/answers.ts'
+import { answer, callerErrors, errorAnswer } from '../../http/answers.ts'
 import { createRouter } from '../../http/app.ts'
 import type { ConfigFeed } from '../feed.ts'
 import type { Presence } from '../followers.ts'
@@ -31,7 +31,7 @@ const latest = createRoute({
     200: { ...answer(200, 'The latest config.', ConfigSchema), headers: etagHeader },
     304: { description: 'The reader holds the latest config.', headers: etagHeader },
     400: errorAnswer('INVALID_REQUEST'),
-    ...keyErrors,
+    ...callerErrors,
     404: errorAnswer('NOT_FOUND'),
     503: errorAnswer('NOT_READY', 'OVERLOADED', 'UPSTREAM_UNAVAILABLE'),
   },

@@ -2,7 +2,7 @@ import { createRoute } from '@hono/zod-openapi'
 import { type Capability, RegisterRequestSchema, RegisterResponseSchema } from '../../contract/agent.ts'
 import { DEFAULT_POLL_INTERVAL_SECONDS } from '../../contract/config.ts'
 import { KeyNameSchema } from '../../contract/keys.ts'
-import { answer, bodyErrors, errorAnswer, jsonRequest, keyErrors } from '../../http/answers.ts'
+import { answer, bodyErrors, callerErrors, errorAnswer, jsonRequest } from '../../http/answers.ts'
 import { createRouter } from '../../http/app.ts'
 import { strictJsonBody } from '../../http/body.ts'
 import { type Caller, callerOf, may, requires } from '../../http/caller.ts'
@@ -31,7 +31,7 @@ const route = createRoute({
   responses: {
     201: answer(201, 'Registered; registering again gives the same id.', RegisterResponseSchema),
     ...bodyErrors,
-    ...keyErrors,
+    ...callerErrors,
     409: errorAnswer('RELAY_LOOP'),
     503: errorAnswer('STORE_UNAVAILABLE', 'OVERLOADED', 'UPSTREAM_UNAVAILABLE'),
   },

@@ -1,6 +1,6 @@
 import { createRoute, z } from '@hono/zod-openapi'
 import { AgentIdSchema, BatchAcceptedSchema, BatchSchema, ReportAcceptedSchema, ReportSchema } from '../../contract/fleet.ts'
-import { answer, bodyErrors, errorAnswer, jsonRequest, keyErrors } from '../../http/answers.ts'
+import { answer, bodyErrors, callerErrors, errorAnswer, jsonRequest } from '../../http/answers.ts'
 import { createRouter } from '../../http/app.ts'
 import { strictJsonBody } from '../../http/body.ts'
 import { callerOf, requires } from '../../http/caller.ts'
@@ -31,7 +31,7 @@ const one = createRoute({
   responses: {
     200: answer(200, 'Taken.', ReportAcceptedSchema),
     ...bodyErrors,
-    ...keyErrors,
+    ...callerErrors,
     404: errorAnswer('NOT_FOUND'),
     503: errorAnswer('OVERLOADED', 'UPSTREAM_UNAVAILABLE'),
   },
@@ -50,7 +50,7 @@ const many = createRoute({
   responses: {
     200: answer(200, 'Taken, but for those that are unknown and came without a registration.', BatchAcceptedSchema),
     ...bodyErrors,
-    ...keyErrors,
+    ...callerErrors,
     503: errorAnswer('STORE_UNAVAILABLE', 'OVERLOADED', 'UPSTREAM_UNAVAILABLE'),
   },
 })

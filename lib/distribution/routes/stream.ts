@@ -1,6 +1,6 @@
 import { createRoute, z } from '@hono/zod-openapi'
 import { ConfigIdHeaderSchema } from '../../contract/config.ts'
-import { errorAnswer, keyErrors } from '../../http/answers.ts'
+import { callerErrors, errorAnswer } from '../../http/answers.ts'
 import { createRouter } from '../../http/app.ts'
 import { callerOf } from '../../http/caller.ts'
 import { streamEvents } from '../../http/event-sink.ts'
@@ -31,7 +31,7 @@ const route = createRoute({
         'The latest config unless it is held, then each that is published; a comment every 15 s. Of versions published together only the newest is sent.',
       content: { 'text/event-stream': { schema: z.string().meta({ example }), example } },
     },
-    ...keyErrors,
+    ...callerErrors,
     503: errorAnswer('NOT_READY', 'OVERLOADED', 'UPSTREAM_UNAVAILABLE'),
   },
 })

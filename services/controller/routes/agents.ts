@@ -1,7 +1,7 @@
 import { createRoute } from '@hono/zod-openapi'
 import { AgentDeletedSchema, AgentSchema, AgentsPageSchema, AgentsQuerySchema } from '#lib/contract/inventory.ts'
 import { agentNotFound, agentParam } from '#lib/distribution/routes/reports.ts'
-import { answer, errorAnswer, keyErrors } from '#lib/http/answers.ts'
+import { answer, callerErrors, errorAnswer } from '#lib/http/answers.ts'
 import { createRouter } from '#lib/http/app.ts'
 import { requires } from '#lib/http/caller.ts'
 import { ok } from '#lib/http/reply.ts'
@@ -19,7 +19,7 @@ const list = createRoute({
   responses: {
     200: answer(200, 'The agents that meet all filters.', AgentsPageSchema),
     400: errorAnswer('INVALID_REQUEST'),
-    ...keyErrors,
+    ...callerErrors,
     503: errorAnswer('OVERLOADED'),
   },
 })
@@ -34,7 +34,7 @@ const one = createRoute({
   responses: {
     200: answer(200, 'The agent as it was last heard of.', AgentSchema),
     400: errorAnswer('INVALID_REQUEST'),
-    ...keyErrors,
+    ...callerErrors,
     404: errorAnswer('NOT_FOUND'),
     503: errorAnswer('OVERLOADED'),
   },
@@ -51,7 +51,7 @@ const remove = createRoute({
   responses: {
     200: answer(200, 'Forgotten, and its streams ended.', AgentDeletedSchema),
     400: errorAnswer('INVALID_REQUEST'),
-    ...keyErrors,
+    ...callerErrors,
     404: errorAnswer('NOT_FOUND'),
     503: errorAnswer('STORE_UNAVAILABLE', 'OVERLOADED'),
   },

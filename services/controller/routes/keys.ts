@@ -1,6 +1,6 @@
 import { createRoute, z } from '@hono/zod-openapi'
 import { BOOTSTRAP_KEY_ID, KeyRequestSchema, KeyRevokedSchema, KeysSchema, MadeKeySchema } from '#lib/contract/keys.ts'
-import { answer, bodyErrors, errorAnswer, jsonRequest, keyErrors } from '#lib/http/answers.ts'
+import { answer, bodyErrors, callerErrors, errorAnswer, jsonRequest } from '#lib/http/answers.ts'
 import { createRouter } from '#lib/http/app.ts'
 import { strictJsonBody } from '#lib/http/body.ts'
 import { requires } from '#lib/http/caller.ts'
@@ -23,7 +23,7 @@ const make = createRoute({
   responses: {
     201: answer(201, 'Made, and accepted from now on.', MadeKeySchema),
     ...bodyErrors,
-    ...keyErrors,
+    ...callerErrors,
     503: errorAnswer('STORE_UNAVAILABLE', 'OVERLOADED'),
   },
 })
@@ -37,7 +37,7 @@ const list = createRoute({
   middleware: [requires('admin', 'see the keys')],
   responses: {
     200: answer(200, 'By name, role and beginning; never the keys themselves.', KeysSchema),
-    ...keyErrors,
+    ...callerErrors,
     503: errorAnswer('OVERLOADED'),
   },
 })
@@ -55,7 +55,7 @@ const revoke = createRoute({
   responses: {
     200: answer(200, 'Revoked, here at once, and below relays as soon as they hear of it.', KeyRevokedSchema),
     400: errorAnswer('INVALID_REQUEST'),
-    ...keyErrors,
+    ...callerErrors,
     404: errorAnswer('NOT_FOUND'),
     503: errorAnswer('STORE_UNAVAILABLE', 'OVERLOADED'),
   },

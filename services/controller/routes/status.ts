@@ -1,6 +1,6 @@
 import { createRoute } from '@hono/zod-openapi'
 import { FleetStatusSchema } from '#lib/contract/fleet-status.ts'
-import { answer, errorAnswer, keyErrors } from '#lib/http/answers.ts'
+import { answer, callerErrors, errorAnswer } from '#lib/http/answers.ts'
 import { createRouter } from '#lib/http/app.ts'
 import { requires } from '#lib/http/caller.ts'
 import { ok } from '#lib/http/reply.ts'
@@ -14,7 +14,7 @@ const status = createRoute({
   middleware: [requires('fleet', 'see the fleet')],
   responses: {
     200: answer(200, 'Counted at most a quarter of a second ago, and never before the last publish.', FleetStatusSchema),
-    ...keyErrors,
+    ...callerErrors,
     503: errorAnswer('OVERLOADED'),
   },
 })
