@@ -3,6 +3,7 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { commandSections } from './docs/cli.ts'
 import { environmentTable } from './docs/environment.ts'
 import { errorsPage } from './docs/errors.ts'
 import { rolesTable } from './docs/roles.ts'
@@ -61,6 +62,7 @@ try {
   fill('README.md', { routes, environment })
   fill('docs/configuration.md', { environment })
   fill('docs/keys.md', { roles: rolesTable() })
+  fill('docs/cli.md', { commands: commandSections() })
   checkNames()
 } finally {
   rmSync(scratch, { recursive: true, force: true })
