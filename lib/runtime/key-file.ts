@@ -29,7 +29,8 @@ export const keyFile = () =>
         return { path, key: readKeyFile(path) }
       } catch (error) {
         const problem = error instanceof Error ? error.message : String(error)
-        context.addIssue({ code: 'custom', message: `must be a file that holds one key, and of ${JSON.stringify(path.slice(0, 200))} ${problem}` })
+        // Without the path: who has set it to the key itself by mistake must not find it in a log.
+        context.addIssue({ code: 'custom', message: `must be the path of a file that holds one key (${problem})` })
         return z.NEVER
       }
     })
