@@ -1,6 +1,6 @@
 import type { Environment } from '#lib/runtime/env.ts'
 import { readKeyFile } from '#lib/runtime/key-file.ts'
-import { CliError, exits } from './exit.ts'
+import { CliError, exits, reasonOf } from './exit.ts'
 import { besideProfiles, chooseProfile, type Profile, UrlSchema } from './profiles.ts'
 
 /** The key that every example uses, and that a controller has which was given none. */
@@ -30,9 +30,11 @@ function addressOf(name: string, value: string): string {
 }
 
 function keyInFile(name: string, path: string): string {
-  const content = readKeyFile(path)
-  if ('key' in content) return content.key
-  throw wrong(`cannot use ${name} ${JSON.stringify(path)}: ${content.problem}`)
+  try {
+    return readKeyFile(path)
+  } catch (error) {
+    throw wrong(`cannot use ${name} ${JSON.stringify(path)}: ${reasonOf(error)}`)
+  }
 }
 
 /** The key that a variable gives, or the file that its other one names. */

@@ -48,12 +48,6 @@ export const bodyErrors = {
 }
 
 /** What a route that needs a key may answer beside its own: of a service whose keys have roles. */
-export const keyErrors = {
-  401: errorAnswer('UNAUTHORIZED'),
-  403: errorAnswer('FORBIDDEN', 'FORBIDDEN_ORIGIN'),
-}
-
-/** The same where keys have roles. */
 export const callerErrors = {
   401: errorAnswer('UNAUTHORIZED'),
   403: errorAnswer('FORBIDDEN', 'NOT_PERMITTED', 'FORBIDDEN_ORIGIN'),
@@ -61,4 +55,4 @@ export const callerErrors = {
 }
 
 /** The same of a service that has but one key, as the worker. */
-export const oneKeyErrors = { ...keyErrors, 403: errorAnswer('FORBIDDEN', 'FORBIDDEN_ORIGIN') }
+export const keyErrors = { ...callerErrors, 403: errorAnswer('FORBIDDEN', 'FORBIDDEN_ORIGIN') }

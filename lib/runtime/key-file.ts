@@ -25,20 +25,31 @@ export const keyFile = () =>
   z
     .string()
     .transform((path, context) => {
-      const content = readKeyFile(path)
-      if ('key' in content) return { path, key: content.key }
-      context.addIssue({ code: 'custom', message: `must be a file that holds one key, and with ${JSON.stringify(path.slice(0, 200))} ${content.problem}` })
-      return z.NEVER
+      try {
+        return { path, key: readKeyFile(path) }
+      } catch (error) {
+        const problem = error instanceof Error ? error.message : String(error)
+        // Without the path: who has set it to the key itself by mistake must not find it in a log.
+        context.addIssue({ code: 'custom', message: `must be the path of a file that holds one key (${problem})` })
+        return z.NEVER
+      }
     })
     .optional()
 
-/** The key in a file; why there is none, where there is none. */
-export function readKeyFile(path: string): KeyFileContent {
+/**
+ * Reads a key from a file.
+ * @throws Error that says what is wrong with it, and nothing of what it holds
+ */
+export function readKeyFile(path: string): string {
+  let text: string
   try {
-    return keyIn(readFileSync(path, 'utf8'))
+    text = readFileSync(path, 'utf8')
   } catch (error) {
-    return { problem: readProblem(error) }
+    throw new Error(readProblem(error), { cause: error })
   }
+  const content = keyIn(text)
+  if ('problem' in content) throw new Error(content.problem)
+  return content.key
 }
 
 /**

@@ -1,7 +1,7 @@
 import { createRoute } from '@hono/zod-openapi'
 import { ENVELOPE_BYTES } from '#lib/contract/config.ts'
 import { IfNewerQuerySchema, WorkerConfigAcceptedSchema, WorkerConfigRequestSchema, WorkerConfigSchema } from '#lib/contract/worker.ts'
-import { answer, bodyErrors, errorAnswer, jsonRequest, oneKeyErrors } from '#lib/http/answers.ts'
+import { answer, bodyErrors, errorAnswer, jsonRequest, keyErrors } from '#lib/http/answers.ts'
 import { createRouter } from '#lib/http/app.ts'
 import { strictJsonBody } from '#lib/http/body.ts'
 import { ApiError } from '#lib/http/errors.ts'
@@ -20,7 +20,7 @@ export function configRoutes(deps: WorkerDeps) {
     responses: {
       200: answer(200, 'Taken: on the disk, and in use from the next hit on.', WorkerConfigAcceptedSchema),
       ...bodyErrors,
-      ...oneKeyErrors,
+      ...keyErrors,
       409: errorAnswer('STALE_VERSION'),
       503: errorAnswer('STORE_UNAVAILABLE'),
     },
@@ -30,7 +30,7 @@ export function configRoutes(deps: WorkerDeps) {
     path: '/config',
     tags: ['config'],
     summary: 'The config that the worker holds',
-    responses: { 200: answer(200, 'The config held.', WorkerConfigSchema), ...oneKeyErrors, 404: errorAnswer('NOT_FOUND') },
+    responses: { 200: answer(200, 'The config held.', WorkerConfigSchema), ...keyErrors, 404: errorAnswer('NOT_FOUND') },
   })
   return createRouter()
     .openapi(accept, async (c) => {

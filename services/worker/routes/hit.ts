@@ -1,7 +1,7 @@
 import { createRoute, z } from '@hono/zod-openapi'
 import { WaitQuerySchema } from '#lib/contract/config.ts'
 import { HitAcceptedSchema, HitResultSchema } from '#lib/contract/hit.ts'
-import { answer, errorAnswer, oneKeyErrors } from '#lib/http/answers.ts'
+import { answer, errorAnswer, keyErrors } from '#lib/http/answers.ts'
 import { createRouter } from '#lib/http/app.ts'
 import { ok } from '#lib/http/reply.ts'
 import type { WorkerDeps } from '../deps.ts'
@@ -19,7 +19,7 @@ const enqueueResponses = {
   200: answer(200, 'With `wait`: the hit ended in time, and this is its result.', HitResultSchema),
   202: answer(202, 'Queued, and safe against the end of any process.', HitAcceptedSchema),
   400: errorAnswer('INVALID_REQUEST'),
-  ...oneKeyErrors,
+  ...keyErrors,
   429: errorAnswer('BACKLOG_FULL', 'TOO_MANY_ATTEMPTS'),
   500: errorAnswer('ENQUEUE_FAILED'),
   503: errorAnswer('QUEUE_UNAVAILABLE'),
@@ -48,7 +48,7 @@ const hitResult = createRoute({
   responses: {
     200: answer(200, 'Its state; once it is final, its result.', HitResultSchema),
     400: errorAnswer('INVALID_REQUEST'),
-    ...oneKeyErrors,
+    ...keyErrors,
     404: errorAnswer('NOT_FOUND'),
     500: errorAnswer('RESULT_FETCH_FAILED'),
   },

@@ -1,7 +1,7 @@
 import { createRoute } from '@hono/zod-openapi'
 import { HitAcceptedSchema } from '#lib/contract/hit.ts'
 import { BulkHitsRequestSchema, BulkHitsSchema, BulkRetrySchema, HitStatsSchema, HitsPageSchema, HitsQuerySchema, PausedSchema } from '#lib/contract/hits.ts'
-import { answer, bodyErrors, errorAnswer, jsonRequest, oneKeyErrors } from '#lib/http/answers.ts'
+import { answer, bodyErrors, errorAnswer, jsonRequest, keyErrors } from '#lib/http/answers.ts'
 import { createRouter } from '#lib/http/app.ts'
 import { strictJsonBody } from '#lib/http/body.ts'
 import { invalidPart } from '#lib/http/errors.ts'
@@ -24,7 +24,7 @@ const list = createRoute({
   responses: {
     200: answer(200, 'Hits as they were accepted, with credentials masked, and what became of them; without bodies.', HitsPageSchema),
     400: errorAnswer('INVALID_REQUEST'),
-    ...oneKeyErrors,
+    ...keyErrors,
     500: errorAnswer('RESULT_FETCH_FAILED'),
   },
 })
@@ -40,7 +40,7 @@ const bulk = createRoute({
   responses: {
     202: answer(202, 'All are queued, in this order, and safe against the end of any process.', BulkHitsSchema),
     ...bodyErrors,
-    ...oneKeyErrors,
+    ...keyErrors,
     429: errorAnswer('BACKLOG_FULL', 'TOO_MANY_ATTEMPTS'),
     500: errorAnswer('ENQUEUE_FAILED'),
     503: errorAnswer('QUEUE_UNAVAILABLE'),
@@ -55,7 +55,7 @@ const retry = createRoute({
   request: { params: taskParam },
   responses: {
     202: answer(202, 'Queued again under its id, with its request as it was accepted.', HitAcceptedSchema),
-    ...oneKeyErrors,
+    ...keyErrors,
     404: errorAnswer('NOT_FOUND'),
     409: errorAnswer('HIT_UNFINISHED'),
     503: errorAnswer('QUEUE_UNAVAILABLE'),
@@ -67,7 +67,7 @@ const retryFailed = createRoute({
   path: '/hits/retry',
   tags: ['hits'],
   summary: 'Run failed hits again, the longest ended first',
-  responses: { 200: answer(200, 'Queued again.', BulkRetrySchema), ...oneKeyErrors, 503: errorAnswer('QUEUE_UNAVAILABLE') },
+  responses: { 200: answer(200, 'Queued again.', BulkRetrySchema), ...keyErrors, 503: errorAnswer('QUEUE_UNAVAILABLE') },
 })
 
 const pausing = (path: '/hits/pause' | '/hits/resume', summary: string, what: string) =>
@@ -76,7 +76,7 @@ const pausing = (path: '/hits/pause' | '/hits/resume', summary: string, what: st
     path,
     tags: ['hits'],
     summary,
-    responses: { 200: answer(200, what, PausedSchema), ...oneKeyErrors, 503: errorAnswer('QUEUE_UNAVAILABLE') },
+    responses: { 200: answer(200, what, PausedSchema), ...keyErrors, 503: errorAnswer('QUEUE_UNAVAILABLE') },
   })
 const pause = pausing('/hits/pause', 'Let no hit begin', 'On no worker of this queue, and through restarts; what runs goes on, and hits are taken.')
 const resume = pausing('/hits/resume', 'Let hits begin again', 'They begin again.')
@@ -88,7 +88,7 @@ const stats = createRoute({
   summary: 'How the hits stand',
   responses: {
     200: answer(200, "The queue's numbers, and what this worker saw in the last 5 minutes.", HitStatsSchema),
-    ...oneKeyErrors,
+    ...keyErrors,
     500: errorAnswer('RESULT_FETCH_FAILED'),
   },
 })
