@@ -1,9 +1,13 @@
 import type { ErrorDetail } from '../contract/envelope.ts'
 
 /** What the thread that checks is asked. */
-export type SchemaQuestion =
-  /** Whether a schema is one; and, where there is data, whether that meets it. */
-  { readonly id: number; readonly schema: string; readonly data: string | undefined }
+export interface SchemaQuestion {
+  readonly id: number
+  /** JSON; undefined: the schema of the question before. */
+  readonly schema: string | undefined
+  /** JSON; undefined: only whether the schema is one. */
+  readonly data: string | undefined
+}
 
 /** What the thread says first: that its code is loaded. */
 export const READY = 'ready'
