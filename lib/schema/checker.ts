@@ -1,19 +1,7 @@
-import type { ErrorDetail } from '../contract/envelope.ts'
 import { type Clock, systemClock } from '../runtime/clock.ts'
 import type { SchemaAnswer } from './check.ts'
+import type { SchemaVerdict } from './verdict.ts'
 import { CheckingThread, type ThreadEnd } from './worker.ts'
-
-/** What a check came to. */
-export type SchemaVerdict =
-  | { readonly kind: 'good' }
-  | { readonly kind: 'invalid_schema'; readonly problems: readonly ErrorDetail[] }
-  | { readonly kind: 'violations'; readonly violations: readonly ErrorDetail[] }
-  /** The check took more time, or more memory, than it may, and was given up. */
-  | { readonly kind: 'given_up'; readonly why: string }
-  /** Too many checks wait: nothing was checked. */
-  | { readonly kind: 'too_many' }
-  /** The thread cannot be started, or ended by itself: nothing was checked. */
-  | { readonly kind: 'unavailable'; readonly why: string }
 
 /** What a test sets otherwise. */
 export interface SchemaCheckerOptions {
@@ -34,23 +22,26 @@ const WAIT_MS = 10_000
 /** How many checks wait at most, and how large they are together, in UTF-16 units. */
 const MAX_WAITING = 1000
 const MAX_WAITING_BYTES = 64 * 1024 * 1024
-/** How many are on their way to the thread at once, so that it never waits; the others wait here, where they cost no copy. */
-const MAX_SENT = 16
+/** How many are on their way to the thread at once, and how large: it never waits, and the others wait here, where they cost no copy. */
+const MAX_SENT = 256
+const MAX_SENT_SIZE = 8 * 1024 * 1024
+/** How long it takes at least until it is looked anew at what the thread does, in ms. */
+const LOOK_MS = 5
 
 interface Asked {
   readonly id: number
   readonly schema: string
   readonly data: string | undefined
+  readonly size: number
   readonly at: number
   resolve(verdict: SchemaVerdict): void
 }
 
-const sizeOf = ({ schema, data = '' }: Pick<Asked, 'schema' | 'data'>): number => schema.length + data.length
-
 /**
  * Checks configs by a JSON Schema in a thread of its own, so that no pattern and no reference of a schema holds up the
- * service: a check that is not done within its time limit is given up with the thread. Several questions are on their way
- * at once; the limit counts for the one that is being worked on. The thread is started when it is first needed.
+ * service: a check that is not done within its time limit is given up with the thread. The limit counts from when the thread
+ * begins on a question. What is asked in one turn goes in one message, and so do the answers: then what waits for them goes
+ * on together, and a group commit takes them all. The thread is started when it is first needed.
  */
 export class SchemaChecker {
   readonly #options: SchemaCheckerOptions
@@ -59,9 +50,11 @@ export class SchemaChecker {
   /** In their order: those that were sent, then those that were not. */
   readonly #asked: Asked[] = []
   #sent = 0
+  #sentSize = 0
   #size = 0
   #thread: CheckingThread | undefined
-  #deadline: NodeJS.Timeout | undefined
+  #isSending = false
+  #look: NodeJS.Timeout | undefined
   #ids = 0
   #isClosed = false
 
@@ -78,43 +71,73 @@ export class SchemaChecker {
    */
   check(schema: string, data: string | undefined): Promise<SchemaVerdict> {
     if (this.#isClosed) return Promise.resolve({ kind: 'unavailable', why: 'the service stops' })
-    const size = this.#size + sizeOf({ schema, data })
+    const size = schema.length + (data?.length ?? 0)
     const { max_waiting_bytes = MAX_WAITING_BYTES } = this.#options
-    if (this.#asked.length >= MAX_WAITING || (this.#asked.length > 0 && size > max_waiting_bytes)) return Promise.resolve({ kind: 'too_many' })
+    if (this.#asked.length >= MAX_WAITING || (this.#asked.length > 0 && this.#size + size > max_waiting_bytes)) return Promise.resolve({ kind: 'too_many' })
     return new Promise((resolve) => {
-      this.#size = size
-      this.#asked.push({ id: ++this.#ids, schema, data, at: this.#clock.monotonic(), resolve })
-      this.#send()
+      this.#size += size
+      this.#asked.push({ id: ++this.#ids, schema, data, size, at: this.#clock.monotonic(), resolve })
+      this.#sendSoon()
     })
   }
 
   /** Ends the thread; what waits is given up. */
   async close(): Promise<void> {
     this.#isClosed = true
-    this.#stopWatching()
+    this.#stopLooking()
     this.#settleAll({ kind: 'unavailable', why: 'the service stops' })
     await this.#thread?.end()
   }
 
-  /** Hands on what the thread can be sent, and sets the time limit of what it works on. */
+  /** Sends what is asked in this turn together. */
+  #sendSoon(): void {
+    if (this.#isSending) return
+    this.#isSending = true
+    setImmediate(() => {
+      this.#isSending = false
+      this.#send()
+    })
+  }
+
+  /** Hands on what the thread can be sent, and looks after what it works on. */
   #send(): void {
-    if (this.#asked.length === 0) return
+    if (this.#isClosed || this.#asked.length === 0) return
     try {
       this.#thread ??= this.#start()
-      while (this.#sent < Math.min(this.#asked.length, MAX_SENT)) {
-        const next = this.#asked[this.#sent]
-        if (next === undefined) break
-        this.#thread.ask(next.id, next.schema, next.data)
-        this.#sent++
-      }
+      const batch = this.#nextBatch()
+      if (batch.length > 0) this.#thread.ask(batch)
     } catch (error) {
       this.#thread = undefined
       this.#settleAll({ kind: 'unavailable', why: `its thread cannot be started: ${error instanceof Error ? error.message : String(error)}` })
       return
     }
-    const [first] = this.#asked
-    // An answer that has arrived is read before it is decided: this process itself may have been held up.
-    if (this.#thread.isReady && first) this.#deadline ??= setTimeout(() => setImmediate(() => this.#giveUp(first)), this.#limitMs).unref()
+    if (this.#thread.isReady) this.#lookAfter(this.#limitMs)
+  }
+
+  #nextBatch(): readonly Asked[] {
+    const batch: Asked[] = []
+    for (let next = this.#asked[this.#sent]; next; next = this.#asked[this.#sent]) {
+      if (this.#sent >= MAX_SENT || (this.#sent > 0 && this.#sentSize + next.size > MAX_SENT_SIZE)) break
+      batch.push(next)
+      this.#sent++
+      this.#sentSize += next.size
+    }
+    return batch
+  }
+
+  /** Looks after a time at what the thread works on, and again and again while anything is asked. */
+  #lookAfter(ms: number): void {
+    // An answer that has arrived is read first: this process itself may have been held up.
+    this.#look ??= setTimeout(() => setImmediate(() => this.#lookNow()), Math.max(ms, LOOK_MS)).unref()
+  }
+
+  #lookNow(): void {
+    this.#look = undefined
+    if (this.#isClosed || this.#asked.length === 0) return
+    const current = this.#thread?.current
+    const slow = current && this.#asked.find(({ id }) => id === current.id)
+    if (slow && current.ms >= this.#limitMs) this.#giveUp(slow)
+    else if (this.#thread?.isReady) this.#lookAfter(slow ? this.#limitMs - current.ms : this.#limitMs)
   }
 
   #start(): CheckingThread {
@@ -128,54 +151,62 @@ export class SchemaChecker {
     )
   }
 
-  #answered({ id, schemaProblems, violations }: SchemaAnswer): void {
-    if (this.#asked[0]?.id !== id) return
-    if (schemaProblems.length > 0) this.#settleFirst({ kind: 'invalid_schema', problems: schemaProblems })
-    else if (violations.length > 0) this.#settleFirst({ kind: 'violations', violations })
-    else this.#settleFirst({ kind: 'good' })
+  #answered(answers: readonly SchemaAnswer[]): void {
+    for (const { id, schemaProblems, violations } of answers) {
+      const [first] = this.#asked
+      if (first?.id !== id) continue
+      if (schemaProblems.length > 0) this.#settle(first, { kind: 'invalid_schema', problems: schemaProblems })
+      else if (violations.length > 0) this.#settle(first, { kind: 'violations', violations })
+      else this.#settle(first, { kind: 'good' })
+    }
     this.#send()
   }
 
   #giveUp(slow: Asked): void {
-    if (this.#isClosed || this.#asked[0] !== slow) return
-    this.#settleFirst({ kind: 'given_up', why: `took longer than ${this.#limitMs / 1000} s` })
+    this.#settle(slow, { kind: 'given_up', why: `took longer than ${this.#limitMs / 1000} s` })
     void this.#thread?.end()
     this.#again()
   }
 
   /** The thread ended by itself: the one that was worked on may be why, and is not tried again. */
   #ended(why: ThreadEnd, error: Error): void {
+    const id = this.#thread?.current?.id
+    const guilty = this.#asked.find((asked) => asked.id === id)
     if (why === 'not_started') this.#settleAll({ kind: 'unavailable', why: `its thread cannot be started: ${error.message}` })
-    else if (why === 'out_of_memory') this.#settleFirst({ kind: 'given_up', why: 'took more memory than it may' })
-    else this.#settleFirst({ kind: 'unavailable', why: `its thread failed: ${error.message}` })
+    else if (guilty === undefined) this.#settleAll({ kind: 'unavailable', why: `its thread failed: ${error.message}` })
+    else if (why === 'out_of_memory') this.#settle(guilty, { kind: 'given_up', why: 'took more memory than it may' })
+    else this.#settle(guilty, { kind: 'unavailable', why: `its thread failed: ${error.message}` })
     this.#again()
   }
 
   /** Gives those that wait to a new thread, but for those that have waited too long. */
   #again(): void {
-    this.#stopWatching()
+    this.#stopLooking()
     this.#thread = undefined
     this.#sent = 0
+    this.#sentSize = 0
     const latest = this.#clock.monotonic() - (this.#options.wait_ms ?? WAIT_MS)
-    while (this.#asked[0] && this.#asked[0].at < latest) this.#settleFirst({ kind: 'too_many' })
+    for (let first = this.#asked[0]; first && first.at < latest; first = this.#asked[0]) this.#settle(first, { kind: 'too_many' })
     this.#send()
   }
 
-  #settleFirst(verdict: SchemaVerdict): void {
-    this.#stopWatching()
-    const first = this.#asked.shift()
-    if (first === undefined) return
-    if (this.#sent > 0) this.#sent--
-    this.#size -= sizeOf(first)
-    first.resolve(verdict)
+  #settle(asked: Asked, verdict: SchemaVerdict): void {
+    const at = this.#asked.indexOf(asked)
+    this.#asked.splice(at, 1)
+    this.#size -= asked.size
+    if (at < this.#sent) {
+      this.#sent--
+      this.#sentSize -= asked.size
+    }
+    asked.resolve(verdict)
   }
 
   #settleAll(verdict: SchemaVerdict): void {
-    while (this.#asked.length > 0) this.#settleFirst(verdict)
+    for (const asked of [...this.#asked]) this.#settle(asked, verdict)
   }
 
-  #stopWatching(): void {
-    clearTimeout(this.#deadline)
-    this.#deadline = undefined
+  #stopLooking(): void {
+    clearTimeout(this.#look)
+    this.#look = undefined
   }
 }

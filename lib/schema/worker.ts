@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads'
-import { READY, type SchemaAnswer, type SchemaQuestion } from './check.ts'
+import { Progress, READY, type SchemaAnswer, type SchemaQuestion } from './check.ts'
 
 /** How long its start may take, in ms: on a machine that has much else to do. */
 const START_MS = 15_000
@@ -15,13 +15,14 @@ export type ThreadEnd = 'not_started' | 'out_of_memory' | 'fault'
 /** What a thread tells whoever started it; nothing after it was ended by {@link CheckingThread.end}. */
 export interface ThreadEvents {
   ready(): void
-  answered(answer: SchemaAnswer): void
+  answered(answers: readonly SchemaAnswer[]): void
   ended(why: ThreadEnd, error: Error): void
 }
 
 /** A thread that checks by schemas; it does not keep the process alive. */
 export class CheckingThread {
   readonly #worker: Worker
+  readonly #progress = new Progress()
   readonly #events: ThreadEvents
   readonly #starting: NodeJS.Timeout
   /** Whether its code is loaded: what that takes is no question's time. */
@@ -33,10 +34,10 @@ export class CheckingThread {
   /** @throws where the system gives no thread */
   constructor(events: ThreadEvents, options: { readonly file?: URL | undefined; readonly start_ms?: number | undefined } = {}) {
     this.#events = events
-    this.#worker = new Worker(options.file ?? threadFile(), { execArgv: [], env: {}, resourceLimits })
+    this.#worker = new Worker(options.file ?? threadFile(), { execArgv: [], env: {}, workerData: this.#progress.memory, resourceLimits })
     this.#worker.unref()
     this.#starting = setTimeout(() => this.#ended(new Error('its start took too long')), options.start_ms ?? START_MS).unref()
-    this.#worker.on('message', (message: SchemaAnswer | typeof READY) => {
+    this.#worker.on('message', (message: readonly SchemaAnswer[] | typeof READY) => {
       if (this.#isOver) return
       if (message !== READY) return events.answered(message)
       clearTimeout(this.#starting)
@@ -47,11 +48,19 @@ export class CheckingThread {
     this.#worker.on('exit', (code) => this.#ended(new Error(`it ended with exit code ${code}`)))
   }
 
+  /** What it works on, and for how long; undefined: nothing. */
+  get current(): { readonly id: number; readonly ms: number } | undefined {
+    return this.#progress.current()
+  }
+
   /** Asks; answers come in the order of the questions. */
-  ask(id: number, schema: string, data: string | undefined): void {
-    const question: SchemaQuestion = { id, schema: schema === this.#schema ? undefined : schema, data }
-    this.#schema = schema
-    this.#worker.postMessage(question)
+  ask(asked: readonly { readonly id: number; readonly schema: string; readonly data: string | undefined }[]): void {
+    const questions = asked.map(({ id, schema, data }): SchemaQuestion => {
+      const isKnown = schema === this.#schema
+      this.#schema = schema
+      return { id, schema: isKnown ? undefined : schema, data }
+    })
+    this.#worker.postMessage(questions)
   }
 
   /** Ends it, whatever it does; nothing more is heard of it. */

@@ -2,7 +2,8 @@ import { writeFileSync } from 'node:fs'
 import { setImmediate as turn } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { describe, expect, it } from 'vitest'
-import { SchemaChecker, type SchemaCheckerOptions, type SchemaVerdict } from '#lib/schema/checker.ts'
+import { SchemaChecker, type SchemaCheckerOptions } from '#lib/schema/checker.ts'
+import type { SchemaVerdict } from '#lib/schema/verdict.ts'
 import { TempFolder } from '#test/_support/temp.ts'
 
 /** A checker that ends with the test. */
@@ -127,10 +128,15 @@ describe('the schema checker', () => {
   it('answers the others where its thread fails', async () => {
     using folder = new TempFolder()
     const code = `
-      import { parentPort } from 'node:worker_threads'
-      parentPort.on('message', ({ id, data }) => {
-        if (data === '"bad"') throw new Error('a fault')
-        parentPort.postMessage({ id, schemaProblems: [], violations: [] })
+      import { parentPort, workerData } from 'node:worker_threads'
+      import { Progress } from '${new URL('../../../lib/schema/check.ts', import.meta.url).href}'
+      const progress = new Progress(workerData)
+      parentPort.on('message', (questions) => {
+        for (const { id, data } of questions) {
+          progress.begin(id)
+          if (data === '"bad"') throw new Error('a fault')
+        }
+        parentPort.postMessage(questions.map(({ id }) => ({ id, schemaProblems: [], violations: [] })))
       })
       parentPort.postMessage('ready')`
     await using checker = open({ file: withCode(folder, code) })
