@@ -27,6 +27,8 @@ const MAX_SENT = 256
 const MAX_SENT_SIZE = 8 * 1024 * 1024
 /** How long it takes at least until it is looked anew at what the thread does, in ms. */
 const LOOK_MS = 5
+/** After how long it is looked anew where it worked on nothing. */
+const BETWEEN_MS = 50
 
 interface Asked {
   readonly id: number
@@ -127,8 +129,7 @@ export class SchemaChecker {
 
   /** Looks after a time at what the thread works on, and again and again while anything is asked. */
   #lookAfter(ms: number): void {
-    // An answer that has arrived is read first: this process itself may have been held up.
-    this.#look ??= setTimeout(() => setImmediate(() => this.#lookNow()), Math.max(ms, LOOK_MS)).unref()
+    this.#look ??= setTimeout(() => this.#lookNow(), Math.max(ms, LOOK_MS)).unref()
   }
 
   #lookNow(): void {
@@ -137,7 +138,8 @@ export class SchemaChecker {
     const current = this.#thread?.current
     const slow = current && this.#asked.find(({ id }) => id === current.id)
     if (slow && current.ms >= this.#limitMs) this.#giveUp(slow)
-    else if (this.#thread?.isReady) this.#lookAfter(slow ? this.#limitMs - current.ms : this.#limitMs)
+    // Where it works on nothing its answers are on their way, or it is between two questions.
+    else if (this.#thread?.isReady) this.#lookAfter(slow ? this.#limitMs - current.ms : Math.min(this.#limitMs, BETWEEN_MS))
   }
 
   #start(): CheckingThread {

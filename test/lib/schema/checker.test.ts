@@ -49,18 +49,19 @@ describe('the schema checker', () => {
 
   it('gives a check up that does not end, and answers the others', async () => {
     await using checker = open({ limit_ms: 300 })
-    const verdicts = await Promise.all([poison, {}, poison, { x: 'aaa' }, poison, { x: 'b' }].map((data) => checker.ask(hostile, data)))
-    expect(kinds(verdicts)).toEqual(['given_up', 'good', 'given_up', 'good', 'given_up', 'violations'])
-    expect(verdicts[0]).toEqual({ kind: 'given_up', why: 'took longer than 0.3 s' })
+    await checker.ask(hostile, {})
+    const verdicts = await Promise.all([{}, poison, {}, poison, { x: 'aaa' }, poison, { x: 'b' }].map((data) => checker.ask(hostile, data)))
+    expect(kinds(verdicts)).toEqual(['good', 'given_up', 'good', 'given_up', 'good', 'given_up', 'violations'])
+    expect(verdicts[1]).toEqual({ kind: 'given_up', why: 'took longer than 0.3 s' })
   })
 
   it('does not take being held up itself for a check that does not end', async () => {
-    await using checker = open({ limit_ms: 100 })
+    await using checker = open({ limit_ms: 500 })
     await checker.ask({}, {})
-    // From where the timers come next, and what has arrived after them.
-    await turn()
     const asked = checker.ask({}, {})
-    const until = performance.now() + 400
+    // It is sent, and answered while this thread looks at nothing for longer than the limit.
+    await turn()
+    const until = performance.now() + 800
     while (performance.now() < until);
     expect(await asked).toEqual({ kind: 'good' })
   })
