@@ -11,6 +11,7 @@ import { adminRoutes } from './routes/admin.ts'
 import { agentRoutes } from './routes/agents.ts'
 import { configRoutes } from './routes/config.ts'
 import { historyRoutes } from './routes/configs.ts'
+import { keyRoutes } from './routes/keys.ts'
 import { operatingRoutes } from './routes/operating.ts'
 import { schemaRoutes } from './routes/schema.ts'
 import { statusRoutes } from './routes/status.ts'
@@ -19,7 +20,7 @@ import { statusRoutes } from './routes/status.ts'
 export function createControllerApp(deps: ControllerDeps) {
   const app = createApp({ logger: deps.logger, refusesHead: ['/config/stream', '/backup'] })
   if (deps.origin) app.use(refuseBrowsers(deps.origin))
-  app.use(apiKeyAuth({ keys: deps.keys, open: openPaths }))
+  app.use(apiKeyAuth({ keys: deps.keys, open: openPaths, attempts: deps.attempts }))
   // The stream and the schema before the configs: their paths would be versions of theirs.
   const routes = app
     .route('/', operatingRoutes(deps))
@@ -28,10 +29,11 @@ export function createControllerApp(deps: ControllerDeps) {
     .route('/', agentRoutes(deps))
     .route('/', statusRoutes(deps))
     .route('/', streamRoutes(deps))
-    .route('/', latestRoutes({ feed: deps.feed, presence: deps.fleet }))
+    .route('/', latestRoutes({ feed: deps.feed, presence: deps.fleet, held: deps.held }))
     .route('/', schemaRoutes(deps))
     .route('/', historyRoutes(deps))
     .route('/', adminRoutes(deps))
+    .route('/', keyRoutes(deps))
     .route('/', configRoutes(deps))
   addDocs(app, {
     title: 'Controller',

@@ -8,8 +8,8 @@ import { storeAnswers } from './store-errors.ts'
 
 /** For how long a reader of a backup may take nothing before it is cut off, in ms: until then nobody else gets one. */
 const STALL_MS = 60_000
-/** What stands between a database's name and a process id in the name of a backup that is being made. */
-const MARK = '.unfinished-backup-'
+/** How the name of a backup that is being made ends, behind the database's name and the process id. */
+const MARK = '.sending-backup'
 
 /** A backup that is ready to be sent. */
 export interface Backup {
@@ -33,7 +33,7 @@ export class Backups {
   /** @param dbPath of the database */
   constructor(store: Pick<Store, 'backup'>, dbPath: string, options: { readonly stall_ms?: number } = {}) {
     this.#store = store
-    this.#path = `${dbPath}${MARK}${process.pid}`
+    this.#path = `${dbPath}.${process.pid}${MARK}`
     this.#stallMs = options.stall_ms ?? STALL_MS
     forgetLeftovers(dbPath)
   }
@@ -86,10 +86,11 @@ export class Backups {
 
 /** What a process that was killed left; nothing else, whatever an operator has put beside the database. */
 function forgetLeftovers(dbPath: string): void {
-  const prefix = `${basename(dbPath)}${MARK}`
+  const prefix = `${basename(dbPath)}.`
   try {
     for (const name of readdirSync(dirname(dbPath)))
-      if (name.startsWith(prefix) && /^\d+(?:-journal|-wal|-shm)?$/.test(name.slice(prefix.length))) rmSync(join(dirname(dbPath), name), { force: true })
+      if (name.startsWith(prefix) && /^\d+\.sending-backup(?:-journal|-wal|-shm)?$/.test(name.slice(prefix.length)))
+        rmSync(join(dirname(dbPath), name), { force: true })
   } catch {
     // A folder that cannot be read or written is no reason not to start; the next backup says what is wrong.
   }

@@ -17,7 +17,7 @@ export interface RunningController extends RunningService {
  */
 export async function startController(config: ControllerConfig, overrides?: Partial<ControllerDeps>): Promise<RunningController> {
   const deps = await openControllerDeps(config, overrides)
-  const { logger, store, feed, fleet, schema } = deps
+  const { logger, store, feed, fleet, schema, keyMaker } = deps
   try {
     const app = createControllerApp(deps)
     const listening = await serve({
@@ -41,12 +41,14 @@ export async function startController(config: ControllerConfig, overrides?: Part
         await listening.close(signal)
         await fleet.close()
         await schema.close()
+        await keyMaker.close()
         await store[Symbol.asyncDispose]()
       },
     }
   } catch (error) {
     await fleet.close()
     await schema.close()
+    await keyMaker.close()
     await store[Symbol.asyncDispose]()
     throw error
   }

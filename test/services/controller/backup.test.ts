@@ -183,7 +183,7 @@ describe('GET /backup', () => {
     first.signal('SIGKILL')
     await Promise.all([first.ended, asked])
     expect(leftovers(folder)).not.toEqual([])
-    const mine = ['controller.db.backup-2026-11-26', 'controller.db.unfinished-backup-of-mine', 'controller.db.unfinished-backup-']
+    const mine = ['controller.db.backup-2026-11-26', 'controller.db.1.sending-backup.mine', 'controller.db.mine.sending-backup', 'other.db.1.sending-backup']
     for (const name of mine) writeFileSync(folder.file(name), 'precious')
     await using second = controllerProcess({ DATA_DIR: folder.path, API_KEY: TEST_KEY, CONTROLLER_HOST: '127.0.0.1' })
     await second.listening()

@@ -400,6 +400,19 @@ describe('the config schema', () => {
     await errorOf(await controller.request('/config/schema', put({ title: 'x'.repeat(256 * 1024) })), 413, 'PAYLOAD_TOO_LARGE')
   })
 
+  it('that is set between the check of a config and its storing is what the config has to meet', async () => {
+    await using controller = await TestController.open()
+    const { schema } = controller.deps
+    const opinion = schema.opinion.bind(schema)
+    vi.spyOn(schema, 'opinion').mockImplementationOnce(async (action, text) => {
+      const before = await opinion(action, text)
+      await dataOf(await controller.request('/config/schema', put({ properties: { n: { type: 'number' } } })), 200, StoredSchemaSchema)
+      return before
+    })
+    await errorOf(await publish(controller, { n: 'x' }), 400, 'SCHEMA_VIOLATION')
+    expect(await history(controller)).toEqual([])
+  })
+
   it('that the latest config does not meet is refused, unless it is forced', async () => {
     await using controller = await TestController.open()
     await controller.publish({ n: 'x' })
