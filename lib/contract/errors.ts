@@ -22,7 +22,7 @@ export const errorTable = {
   },
   INVALID_VERSION: {
     status: 400,
-    what: 'The version in the path of `GET /config/:version` is not a number.',
+    what: 'The version in the path of `GET /config/:version`, or in the query of `GET /configs/diff`, is not a number.',
     fix: 'Ask for a whole number from 1, as in `GET /config/7`; `GET /config` gives the latest.',
   },
   SCHEMA_VIOLATION: {
@@ -32,7 +32,7 @@ export const errorTable = {
   },
   INVALID_SCHEMA: {
     status: 400,
-    what: 'The config schema cannot be put in force: it is no valid JSON Schema of draft 2020-12, or it was not done within its time limit.',
+    what: 'The config schema cannot be put in force: it is no valid JSON Schema of draft 2020-12, or checking the latest config by it took more time or memory than it may.',
     fix: 'Correct what `error.details` names. A pattern that takes for ever is best written without nested repetition.',
   },
   UNAUTHORIZED: {
@@ -147,7 +147,7 @@ export const errorTable = {
   },
   OVERLOADED: {
     status: 503,
-    what: 'The service has more requests in progress, or more new connections a second, than it takes: it answers some rather than none. Nothing was done.',
+    what: 'The service has more requests in progress, more new connections a second, or more configs to check by the config schema, than it takes, or makes a backup already: it answers some rather than none. Nothing was done.',
     fix: 'Try again after `Retry-After` seconds; our agents do so by themselves. Where it lasts, put relays between, or raise `MAX_REQUESTS_IN_PROGRESS` and `MAX_NEW_CONNECTIONS_PER_SECOND`.',
   },
   UPSTREAM_UNAVAILABLE: {

@@ -34,7 +34,8 @@ export class JsonSizes {
 
   /** The length of a value's JSON, in UTF-16 units. */
   of(value: unknown): number {
-    if (typeof value !== 'object' || value === null) return JSON.stringify(value)?.length ?? 0
+    if (typeof value === 'string') return JSON.stringify(value).length
+    if (typeof value !== 'object' || value === null) return String(value).length
     const known = this.#known.get(value)
     if (known !== undefined) return known
     let size = 2

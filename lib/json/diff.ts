@@ -65,31 +65,35 @@ class Comparison {
 
   value(place: Place | undefined, from: unknown, to: unknown): void {
     const [count, size] = [this.#found.length, this.#size]
-    if (Array.isArray(from) && Array.isArray(to)) this.#array(place, from, to)
-    else if (isObject(from) && isObject(to)) this.#object(place, from, to)
+    const isTooMuch = () => this.#isMoreThanReplacing(place, to, this.#size - size)
+    if (Array.isArray(from) && Array.isArray(to)) this.#array(place, from, to, isTooMuch)
+    else if (isObject(from) && isObject(to)) this.#object(place, from, to, isTooMuch)
     else if (!Object.is(from, to)) this.#add('replace', place, from, to)
-    this.#replaceWhereShorter(place, from, to, { count, size })
-  }
-
-  /** Takes the operations back that were found in a container since, where replacing it whole says the same in less. */
-  #replaceWhereShorter(place: Place | undefined, from: unknown, to: unknown, since: { readonly count: number; readonly size: number }): void {
-    const size = this.#size - since.size
-    if (place === undefined || size <= ALWAYS_SINGLE || size <= 2 * this.#sizeOf('replace', place, to)) return
-    this.#found.length = since.count
-    this.#size = since.size
+    if (!isTooMuch()) return
+    this.#found.length = count
+    this.#size = size
     this.#add('replace', place, from, to)
   }
 
-  #object(place: Place | undefined, from: Readonly<Record<string, unknown>>, to: Readonly<Record<string, unknown>>): void {
+  /** Whether operations of this size say in more than twice as much what replacing the whole says. */
+  #isMoreThanReplacing(place: Place | undefined, to: unknown, size: number): boolean {
+    return place !== undefined && size > ALWAYS_SINGLE && size > 2 * this.#sizeOf('replace', place, to)
+  }
+
+  #object(place: Place | undefined, from: Readonly<Record<string, unknown>>, to: Readonly<Record<string, unknown>>, isTooMuch: () => boolean): void {
     for (const key of Object.keys(from)) {
       if (Object.hasOwn(to, key)) this.value(below(place, key), from[key], to[key])
       else this.#add('remove', below(place, key), from[key], undefined)
+      if (isTooMuch()) return
     }
-    for (const key of Object.keys(to)) if (!Object.hasOwn(from, key)) this.#add('add', below(place, key), undefined, to[key])
+    for (const key of Object.keys(to)) {
+      if (!Object.hasOwn(from, key)) this.#add('add', below(place, key), undefined, to[key])
+      if (isTooMuch()) return
+    }
   }
 
   /** What both begin and end with stays; of the rest, item against item, then what is more or less. */
-  #array(place: Place | undefined, from: readonly unknown[], to: readonly unknown[]): void {
+  #array(place: Place | undefined, from: readonly unknown[], to: readonly unknown[], isTooMuch: () => boolean): void {
     const shorter = Math.min(from.length, to.length)
     let start = 0
     while (start < shorter && this.#equality.same(from[start], to[start])) start++
@@ -97,10 +101,10 @@ class Comparison {
     while (end < shorter - start && this.#equality.same(from[from.length - 1 - end], to[to.length - 1 - end])) end++
     const [removed, added] = [from.length - start - end, to.length - start - end]
     const both = Math.min(removed, added)
-    for (let i = start; i < start + both; i++) this.value(below(place, i), from[i], to[i])
+    for (let i = start; i < start + both && !isTooMuch(); i++) this.value(below(place, i), from[i], to[i])
     // From the end, so that no index is moved by the operation before it.
-    for (let i = start + removed - 1; i >= start + both; i--) this.#add('remove', below(place, i), from[i], undefined)
-    for (let i = start + both; i < start + added; i++) this.#add('add', below(place, i), undefined, to[i])
+    for (let i = start + removed - 1; i >= start + both && !isTooMuch(); i--) this.#add('remove', below(place, i), from[i], undefined)
+    for (let i = start + both; i < start + added && !isTooMuch(); i++) this.#add('add', below(place, i), undefined, to[i])
   }
 
   #add(op: PatchOperation['op'], place: Place | undefined, before: unknown, after: unknown): void {

@@ -200,7 +200,7 @@ export interface Store extends AsyncDisposable {
     follows: { readonly revision: number; readonly latest: number },
     actor: Actor,
     comment: string | undefined,
-  ): Promise<AuditHead>
+  ): Promise<{ readonly head: AuditHead; readonly inForce: ConfigSchemaInForce }>
   /** Entries of the audit from the newest down, with the newest of all and how many were ever written. */
   audit(options: {
     readonly before?: number

@@ -68,14 +68,14 @@ export class NamelessFile {
         pull: async (controller) => {
           clearTimeout(stalled)
           try {
-            if (at < this.bytes) {
-              const chunk = await this.#read(at)
-              at += chunk.byteLength
-              controller.enqueue(chunk)
-            }
-            if (at < this.bytes) return wait(controller)
-            await end()
-            controller.close()
+            const chunk = at < this.bytes ? await this.#read(at) : undefined
+            at += chunk?.byteLength ?? 0
+            const isLast = at >= this.bytes
+            // Before the last of it goes out: whoever has read it all may ask for the next at once.
+            if (isLast) await end()
+            if (chunk) controller.enqueue(chunk)
+            if (isLast) controller.close()
+            else wait(controller)
           } catch (error) {
             await end()
             throw error

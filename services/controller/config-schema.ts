@@ -2,7 +2,8 @@ import type { StoredSchema } from '#lib/contract/config-schema.ts'
 import type { ErrorDetail } from '#lib/contract/envelope.ts'
 import { ApiError } from '#lib/http/errors.ts'
 import type { Logger } from '#lib/observe/logger.ts'
-import { SchemaChecker, type SchemaVerdict } from '#lib/schema/checker.ts'
+import { SchemaChecker } from '#lib/schema/checker.ts'
+import type { SchemaVerdict } from '#lib/schema/verdict.ts'
 import { type Actor, type ConfigSchemaInForce, SchemaChangedError, type Store, VersionConflictError } from '#lib/store/port.ts'
 import { storeAnswers } from './store-errors.ts'
 
@@ -16,10 +17,21 @@ export interface SchemaOpinion {
   readonly violations: readonly ErrorDetail[]
 }
 
-const busy = (action: string): ApiError =>
-  new ApiError('OVERLOADED', `Cannot ${action}: too many configs wait to be checked by the config schema; nothing was changed, try again after 1 s`, {
-    headers: { 'Retry-After': '1' },
-  })
+/** A change of the schema: what is put in force, and who looks at whether it may be. */
+interface Change {
+  readonly schema: Readonly<Record<string, unknown>> | undefined
+  /** Looks at what is in force and at the latest config, JSON; rejects where the change may not be. */
+  readonly allow: (inForce: ConfigSchemaInForce, latest: string | undefined) => Promise<void>
+}
+
+const retryLater = (action: string, why: string): ApiError =>
+  new ApiError('OVERLOADED', `Cannot ${action}: ${why}; nothing was changed, try again after 1 s`, { headers: { 'Retry-After': '1' } })
+
+/**
+ * A change that others came before again and again.
+ * @param action what is attempted: "publish"
+ */
+export const overtaken = (action: string): ApiError => retryLater(action, 'the config schema or the latest config was changed again and again meanwhile')
 
 const refusal = (code: 'INVALID_SCHEMA' | 'SCHEMA_VIOLATION', what: string, details: readonly ErrorDetail[]): ApiError => {
   const [first] = details
@@ -33,6 +45,9 @@ const refusal = (code: 'INVALID_SCHEMA' | 'SCHEMA_VIOLATION', what: string, deta
  */
 export const schemaViolation = (action: string, violations: readonly ErrorDetail[]): ApiError =>
   refusal('SCHEMA_VIOLATION', `Cannot ${action}: the config does not meet the config schema`, violations)
+
+/** Nothing to delete: no schema is in force. */
+export const noSchema = (): ApiError => new ApiError('NOT_FOUND', 'no config schema is set; PUT /config/schema sets one')
 
 /** The config schema in force, and what it says of configs; every publish and every rollback has to meet it. */
 export class ConfigSchema {
@@ -64,7 +79,7 @@ export class ConfigSchema {
    * What the schema in force says of a config.
    * @param action what is attempted, for messages
    * @param data JSON
-   * @throws ApiError OVERLOADED where too many wait
+   * @throws ApiError OVERLOADED where too many wait, NOT_READY where nothing can be checked
    */
   async opinion(action: string, data: string): Promise<SchemaOpinion> {
     const { revision } = this.#inForce
@@ -73,9 +88,19 @@ export class ConfigSchema {
   }
 
   /**
+   * Reads which schema is in force: the store knows of another one.
+   * @throws ApiError STORE_UNAVAILABLE
+   */
+  async refresh(): Promise<ConfigSchemaInForce> {
+    const stored = await storeAnswers('read the config schema', () => this.#store.schema())
+    this.#take(stored)
+    return stored
+  }
+
+  /**
    * Puts a schema in force.
    * @param force also where the latest config does not meet it
-   * @throws ApiError INVALID_SCHEMA, SCHEMA_VIOLATION, OVERLOADED, STORE_UNAVAILABLE
+   * @throws ApiError INVALID_SCHEMA, SCHEMA_VIOLATION, OVERLOADED, NOT_READY, STORE_UNAVAILABLE
    */
   async set(
     schema: Readonly<Record<string, unknown>>,
@@ -83,29 +108,29 @@ export class ConfigSchema {
     actor: Actor,
   ): Promise<StoredSchema> {
     const text = JSON.stringify(schema)
-    await this.#change(schema, actor, options.comment, async (latest) => {
+    const allow = async (_inForce: ConfigSchemaInForce, latest: string | undefined) => {
       const verdict = await this.#checker.check(text, latest)
       if (verdict.kind === 'invalid_schema')
         throw refusal('INVALID_SCHEMA', 'Cannot set the config schema: it is no JSON Schema of draft 2020-12 that can be used', verdict.problems)
-      if (verdict.kind === 'too_slow') throw refusal('INVALID_SCHEMA', 'Cannot set the config schema', [{ path: 'schema', message: tooSlow(verdict.limit_ms) }])
+      if (verdict.kind === 'given_up') throw refusal('INVALID_SCHEMA', 'Cannot set the config schema', [{ path: 'schema', message: givenUp(verdict.why) }])
       const violations = violationsOf('set the config schema', verdict)
       if (violations.length > 0 && !options.force)
         throw refusal('SCHEMA_VIOLATION', 'Cannot set the config schema: the latest config does not meet it (?force=true sets it all the same)', violations)
-    })
-    const { stored } = this.#inForce
+    }
+    const { stored } = await this.#change({ schema, allow }, options.comment, actor)
     if (stored === undefined) throw new Error('the schema that was set is not in force')
     return stored
   }
 
   /**
    * Lets configs be anything again.
-   * @returns false where no schema was in force
-   * @throws ApiError STORE_UNAVAILABLE
+   * @throws ApiError NOT_FOUND where no schema is in force, OVERLOADED, STORE_UNAVAILABLE
    */
-  async remove(actor: Actor, comment: string | undefined): Promise<boolean> {
-    if (this.stored === undefined) return false
-    await this.#change(undefined, actor, comment, async () => {})
-    return true
+  async remove(actor: Actor, comment: string | undefined): Promise<void> {
+    const allow = async ({ stored }: ConfigSchemaInForce) => {
+      if (stored === undefined) throw noSchema()
+    }
+    await this.#change({ schema: undefined, allow }, comment, actor)
   }
 
   /** Ends the thread that checks. */
@@ -113,40 +138,37 @@ export class ConfigSchema {
     return this.#checker.close()
   }
 
-  /** @param allow looks at the latest config, JSON; rejects where the change may not be */
-  async #change(
-    schema: Readonly<Record<string, unknown>> | undefined,
-    actor: Actor,
-    comment: string | undefined,
-    allow: (latest: string | undefined) => Promise<void>,
-  ): Promise<void> {
-    for (let tries = 1; ; tries++) {
-      const action = 'change the config schema'
+  /** Makes a change that follows what was looked at, and gives what is in force by it. */
+  async #change({ schema, allow }: Change, comment: string | undefined, actor: Actor): Promise<ConfigSchemaInForce> {
+    const action = `${schema ? 'set' : 'delete'} the config schema`
+    for (let tries = 0; tries < TRIES; tries++) {
+      const { revision, stored } = await this.refresh()
       const latest = await storeAnswers(action, () => this.#store.latest())
-      await allow(latest && JSON.stringify(latest.data))
-      const follows = { revision: this.#inForce.revision, latest: latest?.version ?? 0 }
+      await allow({ revision, stored }, latest && JSON.stringify(latest.data))
       try {
-        const head = await storeAnswers(action, () => this.#store.setSchema(schema, follows, actor, comment))
-        this.#logger.info('config', schema ? 'the config schema was set' : 'the config schema was deleted', { audit_seq: head.seq, audit_hash: head.hash })
-        await this.#reload()
-        return
+        const follows = { revision, latest: latest?.version ?? 0 }
+        const { head, inForce } = await storeAnswers(action, () => this.#store.setSchema(schema, follows, actor, comment))
+        this.#take(inForce)
+        const what = schema ? 'the config schema was set' : 'the config schema was deleted'
+        this.#logger.info('config', what, { revision: inForce.revision, request_id: actor.request_id, audit_seq: head.seq, audit_hash: head.hash })
+        return inForce
       } catch (error) {
         // A publish, or another change, came in between: what was looked at is not what is there.
         if (!(error instanceof VersionConflictError || error instanceof SchemaChangedError)) throw error
-        await this.#reload()
-        if (tries === TRIES) throw busy(action)
       }
     }
+    throw overtaken(action)
   }
 
-  async #reload(): Promise<void> {
-    this.#inForce = await storeAnswers('read the config schema', () => this.#store.schema())
-    this.#text = this.#inForce.stored && JSON.stringify(this.#inForce.stored.schema)
+  /** Goes by another schema, unless it is an older one: of two that were read at once the later may come first. */
+  #take(inForce: ConfigSchemaInForce): void {
+    if (inForce.revision <= this.#inForce.revision) return
+    this.#inForce = inForce
+    this.#text = inForce.stored && JSON.stringify(inForce.stored.schema)
   }
 }
 
-const tooSlow = (limitMs: number): string =>
-  `checking the config by it took longer than ${limitMs / 1000} s and was given up; look for patterns with nested repetition, as (a+)+`
+const givenUp = (why: string): string => `checking the config by it ${why} and was given up; look for patterns with nested repetition, as (a+)+`
 
 function violationsOf(action: string, verdict: SchemaVerdict): readonly ErrorDetail[] {
   switch (verdict.kind) {
@@ -154,11 +176,17 @@ function violationsOf(action: string, verdict: SchemaVerdict): readonly ErrorDet
       return []
     case 'violations':
       return verdict.violations
+    // It was good when it was set: by another release, or another Node.js.
     case 'invalid_schema':
       return verdict.problems
-    case 'too_slow':
-      return [{ path: 'data', message: tooSlow(verdict.limit_ms) }]
+    case 'given_up':
+      return [{ path: 'data', message: givenUp(verdict.why) }]
     case 'too_many':
-      throw busy(action)
+      throw retryLater(action, 'too many configs wait to be checked by the config schema')
+    case 'unavailable':
+      throw new ApiError('NOT_READY', `Cannot ${action}: the config schema cannot be checked: ${verdict.why}; nothing was changed`, {
+        details: [{ path: 'config_schema', message: verdict.why }],
+        headers: { 'Retry-After': '5' },
+      })
   }
 }

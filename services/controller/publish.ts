@@ -14,7 +14,7 @@ import {
   type StoredConfig,
   VersionConflictError,
 } from '#lib/store/port.ts'
-import { schemaViolation } from './config-schema.ts'
+import { overtaken, type SchemaOpinion, schemaViolation } from './config-schema.ts'
 import type { ControllerDeps } from './deps.ts'
 import { storeAnswers } from './store-errors.ts'
 
@@ -77,7 +77,8 @@ function idempotencyOf(key: string | undefined, publication: Publication): Idemp
 
 /**
  * Publishes a config as the next version: stored and synced first, with its entry in the audit, announced to followers only then.
- * @throws ApiError VERSION_CONFLICT, SCHEMA_VIOLATION, IDEMPOTENCY_KEY_REUSED, INVALID_REQUEST, PAYLOAD_TOO_LARGE, OVERLOADED, STORE_UNAVAILABLE
+ * @throws ApiError VERSION_CONFLICT, SCHEMA_VIOLATION, IDEMPOTENCY_KEY_REUSED, INVALID_REQUEST, PAYLOAD_TOO_LARGE, OVERLOADED, NOT_READY,
+ *   STORE_UNAVAILABLE
  */
 export async function publishConfig(deps: Publishing, publication: Publication, conditions: PublishConditions, actor: Actor): Promise<Published> {
   const action = publication.rollback_of === undefined ? 'publish' : 'roll back'
@@ -92,7 +93,7 @@ export async function publishConfig(deps: Publishing, publication: Publication, 
   }
   try {
     const published = await store(deps, action, config, text, actor)
-    if (!published.repeated) announce(deps, published.config, published.head, Buffer.byteLength(text))
+    if (!published.repeated) announce(deps, published.config, published.head, { bytes: Buffer.byteLength(text), rollback_of: publication.rollback_of })
     return published
   } catch (error) {
     if (error instanceof VersionConflictError && ifMatch !== undefined) throw conflict(action, ifMatch, error.latest)
@@ -108,29 +109,38 @@ export async function publishConfig(deps: Publishing, publication: Publication, 
 /** Stores a config that meets the config schema; anew where that was changed in between. */
 async function store(deps: Publishing, action: string, config: NewConfig, text: string, actor: Actor): Promise<Published> {
   const doing = `${action} the config`
-  for (let tries = 1; ; tries++) {
-    const { revision, violations } = await deps.schema.opinion(action, text)
-    if (violations.length > 0) {
-      // What was published before the schema was as it is now is answered as it was then.
-      const { idempotency } = config
-      const first = idempotency && (await storeAnswers(doing, () => deps.store.publishedWith(actor.key_id, idempotency)))
-      if (first) return { config: first, repeated: true }
-      throw schemaViolation(action, violations)
-    }
+  const { idempotency } = config
+  // What was published before is answered as it was then, whatever is to be said of it now.
+  const firstAnswerOr = async (refusal: unknown): Promise<Published> => {
+    const first = idempotency && (await storeAnswers(doing, () => deps.store.publishedWith(actor.key_id, idempotency)))
+    if (first) return { config: first, repeated: true }
+    throw refusal
+  }
+  for (let tries = 0; tries < TRIES; tries++) {
+    let opinion: SchemaOpinion
     try {
-      return await storeAnswers(doing, () => deps.store.publish({ ...config, schema_revision: revision }, actor))
+      opinion = await deps.schema.opinion(action, text)
     } catch (error) {
-      if (!(error instanceof SchemaChangedError) || tries === TRIES) throw error
+      return firstAnswerOr(error)
+    }
+    if (opinion.violations.length > 0) return firstAnswerOr(schemaViolation(action, opinion.violations))
+    try {
+      return await storeAnswers(doing, () => deps.store.publish({ ...config, schema_revision: opinion.revision }, actor))
+    } catch (error) {
+      if (!(error instanceof SchemaChangedError)) throw error
+      await deps.schema.refresh()
     }
   }
+  throw overtaken(action)
 }
 
-function announce(deps: Publishing, config: StoredConfig, head: AuditHead, bytes: number): void {
+function announce(deps: Publishing, config: StoredConfig, head: AuditHead, { bytes, rollback_of }: { bytes: number; rollback_of: number | undefined }): void {
   deps.fleet.published(config.version)
   const { watchers } = deps.feed.hub
   deps.feed.announce(config)
   deps.logger.info('config', 'published', {
     version: config.version,
+    ...(rollback_of === undefined ? {} : { rollback_of }),
     bytes,
     watchers,
     request_id: config.request_id,

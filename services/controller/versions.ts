@@ -1,7 +1,8 @@
-import type { z } from 'zod'
-import { ConfigDataSchema } from '#lib/contract/config.ts'
+import { PublishRequestSchema } from '#lib/contract/config.ts'
+import type { ErrorDetail } from '#lib/contract/envelope.ts'
 import type { DryRun, HistoryPage, RollbackRequest, VersionDiff } from '#lib/contract/history.ts'
-import { ApiError } from '#lib/http/errors.ts'
+import { parseStrictJson, StrictJsonError } from '#lib/contract/strict-json.ts'
+import { ApiError, invalidRequest } from '#lib/http/errors.ts'
 import { ifMatchPasses } from '#lib/http/etag.ts'
 import { differenceBetween } from '#lib/json/diff-text.ts'
 import type { StoredConfig } from '#lib/store/port.ts'
@@ -41,19 +42,34 @@ export async function diffVersions(deps: Pick<Publishing, 'store'>, from: number
   return { from, to, ...differenceBetween(one, other) }
 }
 
-/** Why data that was once good is refused now. */
-const reasonOf = (error: z.ZodError): string => error.issues.map((issue) => `data.${issue.path.join('.')}: ${issue.message}`).join('; ')
+/**
+ * A stored config as a publish of today would take it.
+ * @throws ApiError INVALID_REQUEST where it would not
+ */
+function publishable({ version, data, poll_interval_seconds }: StoredConfig): Pick<Publication, 'data' | 'poll_interval_seconds'> {
+  const refused = (details: readonly ErrorDetail[]): ApiError => {
+    const reasons = details.map(({ path, message }) => `${path}: ${message}`).join('; ')
+    const what = `Cannot roll back: version ${version} could not be published any more: ${reasons}`
+    return new ApiError('INVALID_REQUEST', `${what}; publish a corrected config instead`, { details })
+  }
+  try {
+    parseStrictJson(JSON.stringify({ data }))
+  } catch (error) {
+    if (error instanceof StrictJsonError) throw refused([{ path: error.path, message: error.message }])
+    throw error
+  }
+  const checked = PublishRequestSchema.pick({ data: true, poll_interval_seconds: true }).safeParse({ data, poll_interval_seconds })
+  if (!checked.success) throw refused(invalidRequest(checked.error, 'json').details)
+  return checked.data
+}
 
 /**
  * What a rollback publishes: the content of an older version. One that an earlier release took and this one would not is not brought back.
  * @throws ApiError NOT_FOUND, INVALID_REQUEST
  */
 export async function rollbackOf(deps: Pick<Publishing, 'store'>, { version, comment, author }: RollbackRequest): Promise<Publication> {
-  const { data, poll_interval_seconds } = await storedVersion(deps, version)
-  const checked = ConfigDataSchema.safeParse(data)
-  if (!checked.success)
-    throw new ApiError('INVALID_REQUEST', `Cannot roll back: version ${version} could not be published any more: ${reasonOf(checked.error)}`)
-  return { data, poll_interval_seconds, rollback_of: version, ...(comment === undefined ? {} : { comment }), ...(author === undefined ? {} : { author }) }
+  const content = publishable(await storedVersion(deps, version))
+  return { ...content, rollback_of: version, ...(comment === undefined ? {} : { comment }), ...(author === undefined ? {} : { author }) }
 }
 
 /**

@@ -9,8 +9,10 @@ import { type Listening, type RequestTimeouts, serve } from '#lib/http/serve.ts'
 import type { WrongKeys } from '#lib/http/wrong-keys.ts'
 import { silentLogger } from '#lib/observe/logger.ts'
 import type { Environment } from '#lib/runtime/env.ts'
+import type { SchemaChecker } from '#lib/schema/checker.ts'
 import { type ControllerApp, createControllerApp } from '#services/controller/app.ts'
 import { loadControllerConfig } from '#services/controller/config.ts'
+import { ConfigSchema as SchemaGate } from '#services/controller/config-schema.ts'
 import { type ControllerDeps, openControllerDeps } from '#services/controller/deps.ts'
 import { TempFolder } from './temp.ts'
 
@@ -51,11 +53,19 @@ export class TestController implements AsyncDisposable {
     this.app = createControllerApp(deps)
   }
 
-  /** @param options.env variables beside the key and the folder */
-  static async open(options: { readonly env?: Environment; readonly overrides?: Partial<ControllerDeps> } = {}): Promise<TestController> {
+  /**
+   * @param options.env variables beside the key and the folder
+   * @param options.checker what checks by the config schema
+   */
+  static async open(
+    options: { readonly env?: Environment; readonly overrides?: Partial<ControllerDeps>; readonly checker?: SchemaChecker } = {},
+  ): Promise<TestController> {
     const folder = new TempFolder()
     const config = loadControllerConfig({ API_KEY: TEST_KEY, DATA_DIR: folder.path, ...options.env })
-    return new TestController(folder, await openControllerDeps(config, { logger: silentLogger, ...options.overrides }))
+    const deps = await openControllerDeps(config, { logger: silentLogger, ...options.overrides })
+    if (options.checker === undefined) return new TestController(folder, deps)
+    const { store, logger } = deps
+    return new TestController(folder, { ...deps, schema: await SchemaGate.open({ store, logger, checker: options.checker }) })
   }
 
   /** Calls the app without a socket. */
@@ -100,6 +110,7 @@ export class TestController implements AsyncDisposable {
     for (const listening of this.#listening) await listening.close(AbortSignal.abort())
     await this.deps.fleet.close()
     await this.deps.keys.close()
+    await this.deps.schema.close()
     await this.deps.store[Symbol.asyncDispose]()
     this.folder[Symbol.dispose]()
   }

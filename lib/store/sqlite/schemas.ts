@@ -33,7 +33,8 @@ export interface SchemaChange {
 /** Puts a schema in force; to be called inside a transaction. */
 export function schemaSetter(db: BetterSQLite3Database, clock: Pick<Clock, 'now'>, audit: Auditor) {
   const revision = revisionReader(db)
-  return ({ schema, follows, actor, comment }: SchemaChange): AuditHead => {
+  const read = schemaReader(db)
+  return ({ schema, follows, actor, comment }: SchemaChange): { readonly head: AuditHead; readonly inForce: ConfigSchemaInForce } => {
     if (revision() !== follows.revision) throw new OperationRefused(new SchemaChangedError('the config schema was changed in between'))
     const latest =
       db
@@ -51,6 +52,6 @@ export function schemaSetter(db: BetterSQLite3Database, clock: Pick<Clock, 'now'
       .values({ one: 1, ...values })
       .onConflictDoUpdate({ target: configSchemas.one, set: values })
       .run()
-    return audit({ action: schema === undefined ? 'schema_deleted' : 'schema_set', actor, comment })
+    return { head: audit({ action: schema === undefined ? 'schema_deleted' : 'schema_set', actor, comment }), inForce: read() }
   }
 }

@@ -42,7 +42,7 @@ const publishAnswers = {
   ...callerErrors,
   409: errorAnswer('IDEMPOTENCY_KEY_REUSED'),
   412: errorAnswer('VERSION_CONFLICT'),
-  503: errorAnswer('STORE_UNAVAILABLE', 'OVERLOADED'),
+  503: errorAnswer('STORE_UNAVAILABLE', 'OVERLOADED', 'NOT_READY'),
 }
 
 const rollback = createRoute({

@@ -4,12 +4,10 @@ import { answer, bodyErrors, callerErrors, errorAnswer, jsonRequest } from '#lib
 import { createRouter } from '#lib/http/app.ts'
 import { strictJsonBody } from '#lib/http/body.ts'
 import { requires } from '#lib/http/caller.ts'
-import { ApiError } from '#lib/http/errors.ts'
 import { ok } from '#lib/http/reply.ts'
 import { actorOf } from '../actor.ts'
+import { noSchema } from '../config-schema.ts'
 import type { ControllerDeps } from '../deps.ts'
-
-const noSchema = (): ApiError => new ApiError('NOT_FOUND', 'no config schema is set; PUT /config/schema sets one')
 
 const read = createRoute({
   method: 'get',
@@ -38,7 +36,7 @@ const set = createRoute({
     ...bodyErrors,
     400: errorAnswer('INVALID_REQUEST', 'INVALID_SCHEMA', 'SCHEMA_VIOLATION'),
     ...callerErrors,
-    503: errorAnswer('STORE_UNAVAILABLE', 'OVERLOADED'),
+    503: errorAnswer('STORE_UNAVAILABLE', 'OVERLOADED', 'NOT_READY'),
   },
 })
 
@@ -71,7 +69,7 @@ export function schemaRoutes({ schema, address }: Pick<ControllerDeps, 'schema' 
       return ok(c, await schema.set(c.req.valid('json'), { force, comment }, actorOf(c, address)), 200)
     })
     .openapi(remove, async (c) => {
-      if (!(await schema.remove(actorOf(c, address), c.req.valid('query').comment))) throw noSchema()
+      await schema.remove(actorOf(c, address), c.req.valid('query').comment)
       return ok(c, { deleted: true as const }, 200)
     })
 }
