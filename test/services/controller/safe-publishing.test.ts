@@ -4,8 +4,6 @@ import { ConfigSchema } from '#lib/contract/config.ts'
 import { StoredSchemaSchema } from '#lib/contract/config-schema.ts'
 import type { ErrorCode } from '#lib/contract/errors.ts'
 import { DryRunSchema, HistoryPageSchema, VersionDiffSchema } from '#lib/contract/history.ts'
-import type { KeyRing } from '#lib/http/auth.ts'
-import type { Caller } from '#lib/http/caller.ts'
 import { systemClock } from '#lib/runtime/clock.ts'
 import { migrationsFolder } from '#lib/runtime/paths.ts'
 import { openSqliteStore } from '#lib/store/sqlite/store.ts'
@@ -71,10 +69,9 @@ describe('Idempotency-Key', () => {
   })
 
   it('of another API key is another, and each gets its own answer', async () => {
-    const callers: readonly Caller[] = ['one', 'two'].map((id) => ({ id, name: `key ${id}`, role: 'publisher' }))
-    const keys: KeyRing = { caller: (key) => callers.find(({ id }) => id === key) }
-    await using controller = await TestController.open({ overrides: { keys } })
-    const send = (key: string, n: number) => controller.request('/config', { key, body: { data: { n } }, headers: withKey('k') })
+    await using controller = await TestController.open()
+    const keys = { one: await controller.makeKey({ name: 'one', role: 'publisher' }), two: await controller.makeKey({ name: 'two', role: 'publisher' }) }
+    const send = (name: 'one' | 'two', n: number) => controller.request('/config', { key: keys[name].key, body: { data: { n } }, headers: withKey('k') })
     const versions = []
     for (const [key, n] of [
       ['one', 1],
