@@ -112,7 +112,7 @@ describe('the bundled command', () => {
     await using _ = controller
     await controller.publish({ n: 1 })
     await controller.publish({ n: 2 })
-    const ask = async (answer: string, ...args: string[]) => {
+    const ask = async (answer: string, args: readonly string[] = [], meanwhile: () => Promise<unknown> = async () => {}) => {
       const command = [process.execPath, join(root, 'cli', 'dcm.mjs'), 'rollback', '1', ...args].map((word) => `'${word}'`).join(' ')
       // The terminal of util-linux: what is typed goes in, what is shown comes out.
       const terminal = spawn('script', ['-qec', `stty cols 100 rows 30; ${command}`, '/dev/null'], {
@@ -125,7 +125,7 @@ describe('the bundled command', () => {
         shown += text
         if (!asked && shown.includes('Go back')) {
           asked = true
-          terminal.stdin.write(answer)
+          void meanwhile().then(() => terminal.stdin.write(answer))
         }
       })
       const [exit] = await once(terminal, 'close')
@@ -139,8 +139,12 @@ describe('the bundled command', () => {
     expect((await ask('\u0003')).shown).not.toContain('published version')
     expect(controller.deps.feed.current?.version).toBe(2)
     expect(await ask('y')).toMatchObject({ exit: 0, shown: expect.stringContaining('published version 3, with the content of version 1') })
-    expect((await ask('', '--yes')).shown).not.toContain('Go back')
+    expect((await ask('', ['--yes'])).shown).not.toContain('Go back')
     expect(controller.deps.feed.current?.version).toBe(4)
+    // What is agreed to is what was shown: not something that somebody else publishes meanwhile.
+    const late = await ask('y', [], () => controller.publish({ n: 5 }))
+    expect(late).toMatchObject({ exit: 65, shown: expect.stringContaining('[VERSION_CONFLICT]') })
+    expect(controller.deps.feed.current?.version).toBe(5)
   })
 })
 
