@@ -71,8 +71,9 @@ export class Backups {
       return await NamelessFile.take(this.#path)
     } catch (error) {
       if (signal.aborted) throw new StoreUnavailableError('whoever asked for it has gone')
-      if (error instanceof Error && 'syscall' in error)
-        throw new StoreUnavailableError(`the file of the backup cannot be written: ${error.message}`, { cause: error })
+      // Its code and not its message, which names the place on this machine.
+      if (error instanceof Error && 'syscall' in error && 'code' in error)
+        throw new StoreUnavailableError(`the file of the backup cannot be written beside the database: ${error.code}`, { cause: error })
       throw error
     } finally {
       await this.#forget().catch(() => {})

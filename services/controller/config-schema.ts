@@ -84,7 +84,7 @@ export class ConfigSchema {
   async opinion(action: string, data: string): Promise<SchemaOpinion> {
     const { revision } = this.#inForce
     if (this.#text === undefined) return { revision, violations: [] }
-    return { revision, violations: violationsOf(action, await this.#checker.check(this.#text, data)) }
+    return { revision, violations: this.#violationsOf(action, await this.#checker.check(this.#text, data)) }
   }
 
   /**
@@ -113,7 +113,7 @@ export class ConfigSchema {
       if (verdict.kind === 'invalid_schema')
         throw refusal('INVALID_SCHEMA', 'Cannot set the config schema: it is no JSON Schema of draft 2020-12 that can be used', verdict.problems)
       if (verdict.kind === 'given_up') throw refusal('INVALID_SCHEMA', 'Cannot set the config schema', [{ path: 'schema', message: givenUp(verdict.why) }])
-      const violations = violationsOf('set the config schema', verdict)
+      const violations = this.#violationsOf('set the config schema', verdict)
       if (violations.length > 0 && !options.force)
         throw refusal('SCHEMA_VIOLATION', 'Cannot set the config schema: the latest config does not meet it (?force=true sets it all the same)', violations)
     }
@@ -166,27 +166,29 @@ export class ConfigSchema {
     this.#inForce = inForce
     this.#text = inForce.stored && JSON.stringify(inForce.stored.schema)
   }
+
+  #violationsOf(action: string, verdict: SchemaVerdict): readonly ErrorDetail[] {
+    switch (verdict.kind) {
+      case 'good':
+        return []
+      case 'violations':
+        return verdict.violations
+      // It was good when it was set: by another release, or another Node.js.
+      case 'invalid_schema':
+        return verdict.problems
+      case 'given_up':
+        return [{ path: 'data', message: givenUp(verdict.why) }]
+      case 'too_many':
+        throw retryLater(action, 'too many configs wait to be checked by the config schema')
+      case 'unavailable':
+        // What is wrong may name files of this machine: that is for the log.
+        this.#logger.error('config', 'the config schema cannot be checked', { action, why: verdict.why })
+        throw new ApiError('NOT_READY', `Cannot ${action}: the config schema cannot be checked, and the log of this service says why; nothing was changed`, {
+          details: [{ path: 'config_schema', message: 'cannot be checked' }],
+          headers: { 'Retry-After': '5' },
+        })
+    }
+  }
 }
 
 const givenUp = (why: string): string => `checking the config by it ${why} and was given up; look for patterns with nested repetition, as (a+)+`
-
-function violationsOf(action: string, verdict: SchemaVerdict): readonly ErrorDetail[] {
-  switch (verdict.kind) {
-    case 'good':
-      return []
-    case 'violations':
-      return verdict.violations
-    // It was good when it was set: by another release, or another Node.js.
-    case 'invalid_schema':
-      return verdict.problems
-    case 'given_up':
-      return [{ path: 'data', message: givenUp(verdict.why) }]
-    case 'too_many':
-      throw retryLater(action, 'too many configs wait to be checked by the config schema')
-    case 'unavailable':
-      throw new ApiError('NOT_READY', `Cannot ${action}: the config schema cannot be checked: ${verdict.why}; nothing was changed`, {
-        details: [{ path: 'config_schema', message: verdict.why }],
-        headers: { 'Retry-After': '5' },
-      })
-  }
-}

@@ -23,11 +23,11 @@ function portOf(line: string): number | undefined {
 test('what is built checks by a schema and makes backups in its threads, and ends at a SIGTERM all the same', { timeout: 60_000 }, async () => {
   using folder = new TempFolder()
   // As an image has it: the bundle, the packages that are not in it, and no sources.
-  for (const name of ['lib', 'services', 'scripts', 'migrations', 'package.json', 'tsconfig.json'])
+  for (const name of ['cli', 'lib', 'services', 'scripts', 'migrations', 'package.json', 'tsconfig.json'])
     cpSync(join(root, name), folder.file(name), { recursive: true })
   symlinkSync(join(root, 'node_modules'), folder.file('node_modules'))
   execFileSync(process.execPath, ['scripts/build.ts'], { cwd: folder.path })
-  for (const name of ['lib', 'services', 'scripts', 'tsconfig.json']) rmSync(folder.file(name), { recursive: true })
+  for (const name of ['cli', 'lib', 'services', 'scripts', 'tsconfig.json']) rmSync(folder.file(name), { recursive: true })
 
   const { PATH = '', HOME = '' } = process.env
   const env = { PATH, HOME, DATA_DIR: folder.file('data'), API_KEY: TEST_KEY, CONTROLLER_HOST: '127.0.0.1', CONTROLLER_PORT: '0', LOG_FORMAT: 'json' }
