@@ -6,6 +6,7 @@ import { versionRoutes } from '#lib/distribution/routes/version.ts'
 import { createApp, createRouter } from '#lib/http/app.ts'
 import { type AskingKeyRing, apiKeyAuth, createKeyRing, openPaths } from '#lib/http/auth.ts'
 import { addDocs } from '#lib/http/docs.ts'
+import { metricsRoutes } from '#lib/http/metrics.ts'
 import { refuseBrowsers } from '#lib/http/origin.ts'
 import type { AgentDeps } from './deps.ts'
 import type { Relay } from './relay/relay.ts'
@@ -34,7 +35,7 @@ export function createAgentApp(deps: AgentDeps) {
     app.use('/status', apiKeyAuth({ keys: forStatus, open: [] }))
     app.use(apiKeyAuth({ keys: relay, open: [...openPaths, '/status'] }))
   }
-  const routes = app.route('/', operatingRoutes(deps)).route('/', statusRoutes(deps))
+  const routes = app.route('/', operatingRoutes(deps)).route('/', metricsRoutes(deps.metrics)).route('/', statusRoutes(deps))
   if (relay) app.route('/', relayRoutes(relay))
   addDocs(app, {
     title: relay ? 'Relay' : 'Agent',

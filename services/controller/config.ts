@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { z } from 'zod'
 import { isNetwork } from '#lib/http/address.ts'
-import { admissionEnv, commonEnv, type Environment, headerText, list, parseEnv, port } from '#lib/runtime/env.ts'
+import { admissionEnv, commonEnv, type Environment, headerText, list, parseEnv, port, tracingOf } from '#lib/runtime/env.ts'
 
 /** The key that every example uses: it protects nothing, so a controller that has only it stays on loopback. */
 export const DEFAULT_API_KEY = 'default-api-key'
@@ -34,6 +34,7 @@ export function loadControllerConfig(environment: Environment = process.env) {
     trustedProxies: env.TRUSTED_PROXIES,
     maxConfigBytes: env.MAX_CONFIG_BYTES,
     admission: { max_in_progress: env.MAX_REQUESTS_IN_PROGRESS, max_new_connections_per_second: env.MAX_NEW_CONNECTIONS_PER_SECOND },
+    tracing: tracingOf(env, 'dcm-controller'),
     shutdownTimeoutSeconds: env.SHUTDOWN_TIMEOUT_SECONDS,
     logLevel: env.LOG_LEVEL,
     logFormat: env.LOG_FORMAT,

@@ -5,6 +5,10 @@ import { Admission } from '#lib/http/admission.ts'
 import { createKeyRing, type KeyRing } from '#lib/http/auth.ts'
 import { createOriginCheck, type OriginCheck } from '#lib/http/origin.ts'
 import { createLogger, type Logger } from '#lib/observe/logger.ts'
+import { MetricsRegistry } from '#lib/observe/metrics/registry.ts'
+import { RequestCounts } from '#lib/observe/metrics/requests.ts'
+import { openTracer } from '#lib/observe/trace/open.ts'
+import type { Tracer } from '#lib/observe/trace/tracer.ts'
 import { type Clock, systemClock } from '#lib/runtime/clock.ts'
 import { migrationsFolder } from '#lib/runtime/paths.ts'
 import type { Store } from '#lib/store/port.ts'
@@ -13,6 +17,8 @@ import { Backups } from './backup.ts'
 import type { ControllerConfig } from './config.ts'
 import { ConfigSchema } from './config-schema.ts'
 import { Fleet } from './fleet/fleet.ts'
+import { controllerFamilies } from './metrics.ts'
+import { ControllerTallies } from './tallies.ts'
 
 /** What the controller's routes stand on. */
 export interface ControllerDeps {
@@ -31,6 +37,11 @@ export interface ControllerDeps {
   readonly origin: OriginCheck | undefined
   /** What it takes at once. */
   readonly admission: Admission
+  readonly tallies: ControllerTallies
+  /** Where its answers are counted; undefined: nowhere, which only a measurement wants. */
+  readonly requests: RequestCounts | undefined
+  readonly metrics: MetricsRegistry
+  readonly tracer: Tracer
   readonly logger: Logger
   readonly clock: Clock
 }
@@ -60,12 +71,18 @@ export async function openControllerDeps(config: ControllerConfig, overrides: Pa
   const store = overrides.store ?? openSqliteStore({ path: config.dbPath, migrations: migrationsFolder(), clock })
   const feed = overrides.feed ?? (await readFrom(store, () => openFeed(store, logger, clock)))
   const origin = config.ownKey ? undefined : createOriginCheck({ allowedHosts: config.allowedHosts })
-  const fleet = overrides.fleet ?? (await readFrom(store, () => Fleet.open({ store, feed, clock, logger })))
+  const tallies = overrides.tallies ?? new ControllerTallies()
+  const { propagation } = tallies
+  const fleet = overrides.fleet ?? (await readFrom(store, () => Fleet.open({ store, feed, clock, logger, propagation })))
   const streams = overrides.streams ?? new ConfigStreams({ feed, presence: fleet, logger })
   const schema = overrides.schema ?? (await readFrom(store, () => ConfigSchema.open({ store, logger })))
   const backups = overrides.backups ?? new Backups(store, config.dbPath)
   const keys = overrides.keys ?? createKeyRing([config.apiKey])
   const address = overrides.address ?? createAddressReader(config.trustedProxies)
   const admission = overrides.admission ?? new Admission(config.admission, { clock, logger })
-  return { config, store, feed, streams, fleet, schema, backups, keys, address, origin, admission, logger, clock }
+  const requests = 'requests' in overrides ? overrides.requests : new RequestCounts(['/config', '/config/stream'])
+  const tracer = overrides.tracer ?? (await openTracer(config.tracing, logger))
+  const metrics =
+    overrides.metrics ?? new MetricsRegistry('controller', controllerFamilies({ feed, streams, fleet, admission, store, tallies, requests }), logger)
+  return { config, store, feed, streams, fleet, schema, backups, keys, address, origin, admission, tallies, requests, metrics, tracer, logger, clock }
 }

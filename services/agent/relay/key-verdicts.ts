@@ -44,12 +44,18 @@ export class KeyVerdicts {
   readonly #refused = new Map<string, number>()
   readonly #checks = new Map<string, Promise<boolean>>()
   readonly #checking = { unknown: 0, known: 0 }
+  readonly #figures = { accepted: 0, refused: 0, failed: 0 }
   #away: { readonly at: number; readonly error: unknown } | undefined
 
   constructor(options: KeyVerdictOptions) {
     this.#options = options
     // Known from an earlier start: honoured while the controller is away, and asked about as soon as it is not.
     this.#accepted = new Map(options.known.load().map((digest) => [digest, Number.NEGATIVE_INFINITY]))
+  }
+
+  /** What the controller said when it was asked, since the start. */
+  get figures(): { readonly accepted: number; readonly refused: number; readonly failed: number } {
+    return { ...this.#figures }
   }
 
   /** Whether the key was accepted less than 30 s ago. */
@@ -107,9 +113,11 @@ export class KeyVerdicts {
     try {
       const accepted = await this.#options.ask(key, path)
       this.#away = undefined
+      this.#figures[accepted ? 'accepted' : 'refused']++
       this.#remember(digest, accepted)
       return accepted
     } catch (error) {
+      this.#figures.failed++
       if (error instanceof ApiError) throw error
       const status = error instanceof PeerError ? error.status : undefined
       // Whoever has no valid key can bring these about: they say nothing of the controller, or of other keys.

@@ -6,6 +6,7 @@ import type { ConfigFeed } from '#lib/distribution/feed.ts'
 import type { Presence, Roll, Sign } from '#lib/distribution/followers.ts'
 import { parentOf } from '#lib/distribution/relay-path.ts'
 import type { Logger } from '#lib/observe/logger.ts'
+import type { Distribution } from '#lib/observe/metrics/distribution.ts'
 import type { Clock } from '#lib/runtime/clock.ts'
 import type { Actor, Store } from '#lib/store/port.ts'
 import { storeAnswers } from '../store-errors.ts'
@@ -30,6 +31,8 @@ export interface FleetParts {
   readonly feed: ConfigFeed
   readonly clock: Clock
   readonly logger: Logger
+  /** Told of each agent that has applied the latest version: how long after the publish, in seconds. */
+  readonly propagation?: Pick<Distribution, 'observe'>
 }
 
 /** The agents of this controller: all of them in memory, so that a request of one touches no database. */
@@ -47,6 +50,7 @@ export class Fleet implements Presence, Roll {
   readonly #enrolment: Enrolment
   readonly #batches: RelayBatches
   readonly #passes: Passes
+  readonly #propagation: Pick<Distribution, 'observe'> | undefined
   /** The fleet at a glance, at most a quarter of a second old. */
   readonly status: () => Promise<FleetStatus>
 
@@ -55,6 +59,7 @@ export class Fleet implements Presence, Roll {
     this.#feed = parts.feed
     this.#clock = parts.clock
     this.#logger = parts.logger
+    this.#propagation = parts.propagation
     this.#roster = roster
     this.#sessions = sessions
     this.#liveness = new Liveness({ ...parts, roster })
@@ -160,8 +165,13 @@ export class Fleet implements Presence, Roll {
   #take(record: AgentRecord, report: Report): void {
     const now = this.#clock.monotonic()
     const latest = this.#feed.current?.version ?? null
+    const before = record.appliedVersion
     if (!record.take(report, now, latest)) return
-    if (report.state === 'applied') this.#convergence.applied(report.version, now)
+    if (report.state === 'applied') {
+      this.#convergence.applied(report.version, now)
+      const publishedAt = this.#convergence.publishedAt(report.version)
+      if (before !== report.version && publishedAt !== undefined) this.#propagation?.observe((now - publishedAt) / 1000)
+    }
     this.#writer.changed(record)
   }
 }
