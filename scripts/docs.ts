@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { environmentTable } from './docs/environment.ts'
 import { errorsPage } from './docs/errors.ts'
+import { metricsPage } from './docs/metrics.ts'
 import { routesTable } from './docs/routes.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -55,7 +56,8 @@ function checkNames(): void {
 const scratch = mkdtempSync(join(tmpdir(), 'dcm-docs-'))
 try {
   put('docs/errors.md', errorsPage())
-  const routes = await routesTable(scratch)
+  put('docs/metrics.md', await metricsPage(join(scratch, 'metrics')))
+  const routes = await routesTable(join(scratch, 'routes'))
   const environment = environmentTable()
   fill('README.md', { routes, environment })
   fill('docs/configuration.md', { environment })

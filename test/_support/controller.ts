@@ -74,6 +74,7 @@ export class TestController implements AsyncDisposable {
       fetch: this.app.fetch,
       fastLane: createFastLane({ ...this.deps, presence: this.deps.fleet }),
       admission: this.deps.admission,
+      requests: this.deps.requests,
       port: 0,
       host: '127.0.0.1',
       name: 'controller',
@@ -88,6 +89,7 @@ export class TestController implements AsyncDisposable {
     for (const listening of this.#listening) await listening.close(AbortSignal.abort())
     await this.deps.fleet.close()
     await this.deps.store[Symbol.asyncDispose]()
+    this.deps.metrics.close()
     this.folder[Symbol.dispose]()
   }
 }

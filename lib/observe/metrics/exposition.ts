@@ -1,4 +1,4 @@
-import type { OpenMetricsContentType } from 'prom-client'
+import { Counter, Gauge, Histogram, type OpenMetricsContentType, Registry } from 'prom-client'
 import type { Family, Sample, Spread } from './family.ts'
 
 /** The two forms in which metrics are told: Prometheus' own text, and OpenMetrics 1.0. */
@@ -50,27 +50,27 @@ function bucketsOf(name: string, { labels = {}, of }: Spread) {
   return [...buckets, { metricName: `${name}_sum`, labels, value: of.sum }, { metricName: `${name}_count`, labels, value: below }]
 }
 
+/** prom-client's histogram with counts that were made elsewhere; its own takes values one by one. */
+class Counted extends Histogram {
+  readonly #told: object
+  constructor(config: ConstructorParameters<typeof Histogram<string>>[0], spreads: readonly Spread[]) {
+    super(config)
+    const { name, help } = config
+    this.#told = { name, help, type: 'histogram', values: spreads.flatMap((spread) => bucketsOf(name, spread)) }
+  }
+  async getForPromString() {
+    return this.#told
+  }
+}
+
 /**
  * Writes what families say at this moment, by prom-client, with a registry for this one answer: nothing is counted in it,
  * so that the paths that count pay for no client, and one of its registries cannot write both forms (writing OpenMetrics
- * takes `_total` off its counters for good). It is loaded at the first scrape: who is never asked does not carry it.
+ * takes `_total` off its counters for good).
  * @param onError told of a family that could not be read; it is left out
  */
 export async function expose(families: readonly Family[], format: Format, onError: (name: string, error: unknown) => void): Promise<Exposition> {
   const readings = await Promise.all(families.map((family) => readingOf(family, onError)))
-  const { Counter, Gauge, Histogram, Registry } = await import('prom-client')
-  /** prom-client's histogram with counts that were made elsewhere; its own takes values one by one. */
-  class Counted extends Histogram {
-    readonly #told: object
-    constructor(config: ConstructorParameters<typeof Histogram<string>>[0], spreads: readonly Spread[]) {
-      super(config)
-      const { name, help } = config
-      this.#told = { name, help, type: 'histogram', values: spreads.flatMap((spread) => bucketsOf(name, spread)) }
-    }
-    async getForPromString() {
-      return this.#told
-    }
-  }
   const inOpenmetrics = new Registry<OpenMetricsContentType>()
   inOpenmetrics.setContentType(Registry.OPENMETRICS_CONTENT_TYPE)
   const registry = format === 'text' ? new Registry() : inOpenmetrics

@@ -1,5 +1,5 @@
 import type { Logger } from '../logger.ts'
-import { type Exposition, expose, type Format } from './exposition.ts'
+import type { Exposition, Format } from './exposition.ts'
 import type { Family } from './family.ts'
 import { processFamilies } from './process.ts'
 
@@ -27,6 +27,8 @@ export class MetricsRegistry {
 
   /** What there is to tell at this moment. Never rejects for a family that cannot be read; answers within a second. */
   async expose(format: Format): Promise<Exposition> {
+    // prom-client is loaded at the first scrape: who is never asked does not carry it.
+    const { expose } = await import('./exposition.ts')
     const failing = new Set<string>()
     const exposition = await expose(this.families, format, (name, error) => {
       failing.add(name)
