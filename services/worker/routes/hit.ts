@@ -18,6 +18,7 @@ const hitHeaders = z.object({
     .regex(/^[\x21-\x7e]{1,255}$/, { error: 'expected 1 to 255 printable ASCII characters without spaces' })
     .optional()
     .meta({ description: 'The same key gives the same task, until an hour after its end.', example: 'order-4711' }),
+  traceparent: z.string().optional().meta({ description: 'W3C Trace Context: the hit goes on with it.' }),
 })
 
 const enqueueResponses = {

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { HitResultSchema } from '#lib/contract/hit.ts'
 import { Collector } from '#test/_support/collector.ts'
 import { dataOf } from '#test/_support/controller.ts'
-import { StubServer } from '#test/_support/stub-server.ts'
+import { StubServer, sendJson } from '#test/_support/stub-server.ts'
 import { startService, workerVersion } from '#test/_support/system.ts'
 import { TempFolder } from '#test/_support/temp.ts'
 
@@ -111,6 +111,34 @@ test('one trace goes from the publish through agent and worker, and one from a h
   const exported = collector.exports.map(({ body }) => body).join('\n')
   for (const secret of [controllerKey, workerKey, 'the-secret-token', 'secret:TOKEN', 'Bearer', 'query=secret', 'the body of'])
     expect(exported, secret).not.toContain(secret)
+})
+
+test('a config that an agent has from its cache is no part of the trace of its publish any more', { timeout: 60_000 }, async () => {
+  using folder = new TempFolder()
+  await using collector = await Collector.open()
+  await using controller = startService('controller', { DATA_DIR: folder.file('controller') })
+  const controllerUrl = `http://127.0.0.1:${await controller.listening()}`
+  const taken: (string | undefined)[] = []
+  await using worker = await StubServer.open((request, response) => {
+    if (request.method === 'POST') taken.push(request.headers.traceparent?.toString())
+    sendJson(response, request.method === 'POST' || taken.length > 0 ? 200 : 404, { data: {} })
+  })
+  await fetch(`${controllerUrl}/config`, {
+    method: 'POST',
+    headers: { 'X-API-Key': 'default-api-key', 'Content-Type': 'application/json', traceparent },
+    body: JSON.stringify({ data: {} }),
+  })
+  for (const spans of [1, 1]) {
+    const env = { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, CONTROLLER_URL: controllerUrl, WORKER_URL: worker.url, DATA_DIR: folder.file('agent') }
+    await using agent = startService('agent', env)
+    await agent.line('the worker', ({ msg }) => msg.includes('worker has the config'))
+    agent.signal('SIGTERM')
+    await agent.ended
+    expect(collector.spans).toHaveLength(spans)
+  }
+  const [span] = collector.spans
+  // Its worker is told all the same where the config came from.
+  expect(taken).toEqual([`00-${traceId}-${span?.spanId}-01`, traceparent])
 })
 
 test('the three in one process export each in its own name, or all in the one they are given', { timeout: 60_000 }, async () => {

@@ -25,6 +25,8 @@ describe('the answers of a controller are counted', () => {
     await fetch('/config', { body: { data: { url: 'no' } } })
     await fetch('/config/1')
     await fetch('/config/7')
+    // Two patterns fit, and the first takes it.
+    await fetch('/config/schema')
     await fetch('/agents/one')
     await fetch('/agents/two')
     await fetch('/agents/two', { key: null })
@@ -35,6 +37,7 @@ describe('the answers of a controller are counted', () => {
       [inOf('/config', 'POST', 400)]: 1,
       [inOf('/config/:version', 'GET', 200)]: 1,
       [inOf('/config/:version', 'GET', 404)]: 1,
+      [inOf('/config/schema', 'GET', 404)]: 1,
       [inOf('/agents/:id', 'GET', 404)]: 2,
       [inOf('/agents/:id', 'GET', 401)]: 1,
       [inOf('/agents', 'HEAD', 200)]: 1,
