@@ -10,6 +10,7 @@ COPY tsconfig.json ./
 COPY scripts ./scripts
 COPY lib ./lib
 COPY services ./services
+COPY cli ./cli
 RUN node scripts/build.ts --force
 
 FROM node:24-bookworm-slim AS dependencies
@@ -24,6 +25,7 @@ WORKDIR /app
 RUN mkdir /data && chown node:node /data
 COPY --from=dependencies /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
+COPY cli/dcm.mjs ./cli/dcm.mjs
 COPY package.json ./
 COPY migrations ./migrations
 COPY scripts/healthcheck.mjs ./scripts/healthcheck.mjs

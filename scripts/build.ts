@@ -13,7 +13,7 @@ function newest(path: string): number {
   return Math.max(stat.mtimeMs, ...readdirSync(path).map((name) => newest(join(path, name))))
 }
 
-const sources = ['lib', 'services', 'package.json', 'tsconfig.json', 'scripts/build.ts'].map((name) => join(root, name))
+const sources = ['lib', 'services', 'cli', 'package.json', 'tsconfig.json', 'scripts/build.ts'].map((name) => join(root, name))
 const force = process.argv.includes('--force')
 const stale = force || !existsSync(stamp) || Math.max(...sources.map(newest)) > statSync(stamp).mtimeMs
 
@@ -27,7 +27,7 @@ if (stale) {
     absWorkingDir: root,
     entryPoints: ['controller', 'agent', 'worker']
       .map((name) => ({ in: `services/${name}/main.ts`, out: name }))
-      .concat({ in: 'services/all.ts', out: 'all' }, { in: 'lib/schema/thread.ts', out: 'schema-thread' }),
+      .concat({ in: 'services/all.ts', out: 'all' }, { in: 'lib/schema/thread.ts', out: 'schema-thread' }, { in: 'cli/main.ts', out: 'dcm' }),
     outdir: fresh,
     bundle: true,
     splitting: true,

@@ -3,9 +3,11 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { commandSections } from './docs/cli.ts'
 import { environmentTable } from './docs/environment.ts'
 import { errorsPage } from './docs/errors.ts'
 import { metricsPage } from './docs/metrics.ts'
+import { rolesTable } from './docs/roles.ts'
 import { routesTable } from './docs/routes.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -61,6 +63,8 @@ try {
   const environment = environmentTable()
   fill('README.md', { routes, environment })
   fill('docs/configuration.md', { environment })
+  fill('docs/keys.md', { roles: rolesTable() })
+  fill('docs/cli.md', { commands: commandSections() })
   checkNames()
 } finally {
   rmSync(scratch, { recursive: true, force: true })

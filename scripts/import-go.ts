@@ -1,20 +1,10 @@
-// Takes versions and agents of a Go system's database over: npm run import-go -- OLD.db NEW.db
-import { migrationsFolder } from '#lib/runtime/paths.ts'
-import { importGoDatabase } from '#lib/store/sqlite/import-go.ts'
+// Takes versions and agents of a Go system's database over: npm run import-go -- OLD.db NEW.db, or dcm import-go.
+import { runCommand } from '#cli/run.ts'
 
-const [from, to] = process.argv.slice(2)
-if (from === undefined || to === undefined) {
+const [from, to, ...rest] = process.argv.slice(2)
+if (from === undefined || to === undefined || rest.length > 0) {
   console.error('Usage: npm run import-go -- OLD.db NEW.db    OLD.db is only read, NEW.db must not exist')
   process.exit(64)
 }
-try {
-  const outcome = importGoDatabase({ from, to, migrations: migrationsFolder() })
-  if (outcome.kind === 'refused') {
-    console.error(`Nothing was imported, since this does not fit:\n${outcome.problems.map((problem) => `  ${problem}`).join('\n')}`)
-    process.exit(65)
-  }
-  console.log(`imported ${outcome.versions} versions and ${outcome.agents} agents into ${to}; start the controller with CONTROLLER_DB_PATH=${to}`)
-} catch (error) {
-  console.error(`Cannot import: ${error instanceof Error ? error.message : String(error)}`)
-  process.exit(66)
-}
+const { env, stdout, stderr } = process
+process.exitCode = await runCommand(['import-go', from, '--to', to], { env, stdout, stderr, signal: new AbortController().signal })

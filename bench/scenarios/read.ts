@@ -1,12 +1,32 @@
+import { z } from 'zod'
 import { Child } from '../support/child.ts'
 import { startConfigPair } from '../support/config-pair.ts'
-import { requestText } from '../support/http-text.ts'
+import { API_KEY, requestText } from '../support/http-text.ts'
 import { cpuSeconds } from '../support/process-figures.ts'
 import { runLoad } from '../support/protocol.ts'
 import type { Scenario } from '../support/scenario.ts'
 import { interleave, type Pair, summary } from '../support/stats.ts'
 
 const CONNECTIONS = 64
+/** How many keys a controller has that gives each host one of its own. */
+const KEYS = 1000
+
+/** Makes them; gives one of them. */
+async function makeKeys(port: number): Promise<string> {
+  let key = ''
+  const headers = { 'X-API-Key': API_KEY, 'Content-Type': 'application/json' }
+  for (let made = 0; made < KEYS; made += 50) {
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, (_, i) =>
+        fetch(`http://127.0.0.1:${port}/keys`, { method: 'POST', headers, body: JSON.stringify({ name: `host-${made + i}`, role: 'agent' }) }),
+      ),
+    )
+    for (const answer of answers) key = MadeSchema.parse(await answer.json()).data.key
+  }
+  return key
+}
+
+const MadeSchema = z.object({ data: z.object({ key: z.string() }) })
 
 /** `GET /config`, the route that whole fleets call: with the body, and as the 304 that most of them get. */
 export const read: Scenario = {
@@ -55,6 +75,25 @@ export const read: Scenario = {
           : []),
       ]
     }
-    return [...(await measure(304)), ...(await measure(200))]
+    const plain = [...(await measure(304)), ...(await measure(200))]
+    const made = await makeKeys(pair.port)
+    const reader = (headers: Readonly<Record<string, string>>) => async (): Promise<number> => {
+      const request = requestText('GET', '/config', { headers: { 'If-None-Match': etag, ...headers } })
+      const expect = { status: 304, includes: etag }
+      const { count, seconds } = await load.call(runLoad, { port: pair.port, request, connections: CONNECTIONS, until: { ms }, expect })
+      return count / seconds
+    }
+    const [withMade, withOwn] = [reader({ 'X-API-Key': made }), reader({})]
+    await interleave(1, withMade, withOwn)
+    return [
+      ...plain,
+      {
+        name: `GET /config, 304, by one of ${KEYS} keys`,
+        unit: '/s' as const,
+        ...summary(await interleave(rounds, withMade, withOwn)),
+        against: "by the controller's own key",
+        bound: { kind: 'at least' as const, of: 'ratio' as const, value: 0.95 },
+      },
+    ]
   },
 }

@@ -18,6 +18,7 @@ export const FleetStatusSchema = z
     agents: z.object({
       total: z.number().int(),
       online: z.number().int(),
+      reporting: z.number().int().meta({ description: 'Online agents that report: those that did, or that say who they are when they read.' }),
       by_state: z.record(z.string(), z.number().int()).meta({ description: 'Online agents by state, and `offline`.' }),
       by_version: z
         .record(z.string(), z.number().int())
@@ -51,7 +52,7 @@ export const FleetStatusSchema = z
     id: 'FleetStatus',
     example: {
       latest_version: 7,
-      agents: { total: 3, online: 2, by_state: { applied: 1, failed: 1, offline: 1 }, by_version: { 6: 1, 7: 1 } },
+      agents: { total: 3, online: 2, reporting: 2, by_state: { applied: 1, failed: 1, offline: 1 }, by_version: { 6: 1, 7: 1 } },
       converged_ratio: 0.5,
       slowest: [{ agent_id: '9a1f6c0e-5d0f-5f5b-8a51-7b1f2f0a9c55', hostname: 'web-01', state: 'failed', applied_version: 6 }],
       last_publish: { version: 7, at: '2026-11-24T09:00:00.000Z' },

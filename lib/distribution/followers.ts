@@ -1,5 +1,6 @@
 import type { FollowMode, RegisterRequest } from '../contract/agent.ts'
 import type { Batch, BatchAccepted, Report } from '../contract/fleet.ts'
+import type { Caller } from '../http/caller.ts'
 
 /** What a request of an agent says about it: by `X-Agent-Id` and the version it holds. */
 export interface Sign {
@@ -7,6 +8,8 @@ export interface Sign {
   /** Undefined where the request does not say: then what was known stays. */
   readonly heldVersion: number | undefined
   readonly via: FollowMode
+  /** Whose key the request carries; absent: one who may speak for any agent. */
+  readonly caller?: Caller
 }
 
 /**
@@ -29,13 +32,15 @@ export interface Roll {
   /**
    * Takes a registration.
    * @param path the relays it passed, nearest to the agent first
+   * @throws ApiError NOT_PERMITTED where the agent belongs to a key of another name
    */
-  register(agentId: string, request: RegisterRequest, path: readonly string[]): Promise<void>
+  register(agentId: string, request: RegisterRequest, path: readonly string[], caller: Caller): Promise<void>
   /**
    * Takes a report.
    * @returns false where the agent is not known: it must register again
+   * @throws ApiError NOT_PERMITTED where the agent belongs to a key of another name
    */
-  report(agentId: string, report: Report): Promise<boolean>
+  report(agentId: string, report: Report, caller: Caller): Promise<boolean>
   /**
    * Takes a relay's batch.
    * @param relayId of the relay that sends it

@@ -1,10 +1,11 @@
 import type { ServerResponse } from 'node:http'
 import type { HeaderReader } from '../http/auth.ts'
+import type { ApiError } from '../http/errors.ts'
 import { forgetHeaders } from '../http/event-sink.ts'
 import { writeError } from '../http/reply.ts'
 import { requestIdFrom } from '../http/request-id.ts'
 import type { ConfigFeed, Snapshot } from './feed.ts'
-import { type Answer, type Held, holds, latestAnswer, mustRegister, newsAnswer, shuttingDown } from './watch.ts'
+import { type Answer, type Held, holds, latestAnswer, newsAnswer, shuttingDown } from './watch.ts'
 
 /** Writes an answer by Node's own response. */
 function send(outgoing: ServerResponse, answer: Answer, encoding: Snapshot['encoding']): void {
@@ -29,7 +30,7 @@ function idReader(headers: HeaderReader): HeaderReader {
  * turn in which the change is announced. The routes do the same through promises, a Context and signals, at twice
  * the time and memory for each watcher: with a thousand of them that is what the last one waits for.
  * @param current what the reader holds already
- * @param attach takes what ends it where its agent is deleted, and gives what is called once when it is over
+ * @param attach takes what ends it before there is news, and gives what is called once when it is over
  */
 export function holdUntilChanged(
   outgoing: ServerResponse,
@@ -38,7 +39,7 @@ export function holdUntilChanged(
   feed: ConfigFeed,
   current: Snapshot,
   timeoutMs: number,
-  attach: ((drop: () => void) => () => void) | undefined,
+  attach: (end: (why: ApiError) => void) => () => void,
 ): void {
   const asked = idReader(headers)
   forgetHeaders(outgoing)
@@ -48,7 +49,7 @@ export function holdUntilChanged(
     over = true
     takeBack()
     unsubscribe()
-    detach?.()
+    detach()
   }
   const takeBack = feed.deadlines.add(timeoutMs, () => {
     leave()
@@ -60,10 +61,10 @@ export function holdUntilChanged(
     if (snapshot === undefined) writeError(outgoing, requestIdFrom(asked.get('x-request-id')), shuttingDown(feed))
     else send(outgoing, newsAnswer(asked, snapshot), snapshot.encoding)
   })
-  const detach = attach?.(() => {
+  const detach = attach((why) => {
     if (over) return
     leave()
-    writeError(outgoing, requestIdFrom(asked.get('x-request-id')), mustRegister())
+    writeError(outgoing, requestIdFrom(asked.get('x-request-id')), why)
   })
   // The client went away, or was answered: taking the listener off would cost the others time.
   outgoing.on('close', leave)

@@ -1,8 +1,11 @@
+import { type Caller, may } from '../http/caller.ts'
 import { type EventBytes, type EventSink, eventBytes } from '../http/event-sink.ts'
 import type { Logger } from '../observe/logger.ts'
 import { cutOffComment } from './cut-off.ts'
 import type { ConfigFeed, Snapshot } from './feed.ts'
 import type { Presence, Sign } from './followers.ts'
+import { HeldByKey } from './held-by-key.ts'
+import { keyGoneComment } from './key-gone.ts'
 
 /** Into how many parts the watchers are parted, so that their heartbeats do not come all at once. */
 const HEARTBEAT_SLOTS = 30
@@ -23,6 +26,8 @@ export interface StreamLimits {
 
 interface Stream {
   readonly sink: EventSink
+  /** Whether its reader serves others, so that it has to hear of keys that are not accepted any more. */
+  readonly serves: boolean
   /** What was waiting at the last heartbeat: a reader that took nothing of it since does not read. */
   stuck: number
 }
@@ -37,6 +42,7 @@ export class ConfigStreams {
   readonly #logger: Logger
   readonly #limits: StreamLimits
   readonly #cutOffMs: () => number | null
+  readonly #held: HeldByKey
   readonly #slots: Set<Stream>[] = Array.from({ length: HEARTBEAT_SLOTS }, () => new Set())
   #opened = 0
   #open = 0
@@ -48,12 +54,14 @@ export class ConfigStreams {
   constructor(options: {
     readonly feed: ConfigFeed
     readonly presence: Presence
+    readonly held?: HeldByKey
     readonly logger: Logger
     readonly limits?: Partial<StreamLimits>
     readonly cutOffMs?: () => number | null
   }) {
     this.#feed = options.feed
     this.#presence = options.presence
+    this.#held = options.held ?? new HeldByKey()
     this.#logger = options.logger
     this.#limits = { heartbeat_ms: 15_000, max_buffered_bytes: 1024 * 1024, ...options.limits }
     this.#cutOffMs = options.cutOffMs ?? (() => null)
@@ -72,22 +80,25 @@ export class ConfigStreams {
   /**
    * Sends what is latest unless the reader holds it, and then each version that is announced.
    * @param holds whether the reader has a config already
+   * @param caller whose key it was opened with: it ends with that
    * @param sign which agent it is, where it says so
    */
-  add(sink: EventSink, holds: (snapshot: Snapshot) => boolean, sign?: Sign): void {
-    const stream: Stream = { sink, stuck: 0 }
+  add(sink: EventSink, holds: (snapshot: Snapshot) => boolean, caller: Caller, sign?: Sign): void {
+    const stream: Stream = { sink, serves: may(caller, 'batch'), stuck: 0 }
     const slot = this.#slots[this.#opened++ % HEARTBEAT_SLOTS]
     const unsubscribe = this.#feed.hub.subscribe((snapshot) => {
       if (snapshot === undefined) this.#sendAway(sink)
       else this.#send(stream, snapshot.event)
     })
     const detach = sign && this.#presence.attach(sign, () => sink.end())
+    const leave = this.#held.hold(caller, () => sink.end())
     slot?.add(stream)
     this.#open++
     this.#timer ??= setInterval(() => this.#beatOnce(), this.#limits.heartbeat_ms / HEARTBEAT_SLOTS)
     sink.onClose(() => {
       unsubscribe()
       detach?.()
+      leave()
       slot?.delete(stream)
       if (--this.#open > 0) return
       clearInterval(this.#timer)
@@ -99,6 +110,12 @@ export class ConfigStreams {
     const { current } = this.#feed
     if (current !== undefined && !holds(current)) sink.write(current.event)
     if (this.#feed.hub.closed) this.#sendAway(sink)
+  }
+
+  /** Tells those who serve others that a key is not accepted any more. */
+  tellKeyGone(keyId: string): void {
+    const comment = keyGoneComment(keyId)
+    for (const slot of this.#slots) for (const { sink, serves } of slot) if (serves) sink.write(comment)
   }
 
   /** Ends a stream because this service stops, and says when to come back. */

@@ -1,6 +1,7 @@
 import type { Context } from 'hono'
 import { beginsToWait } from '../http/admission.ts'
 import type { HeaderReader } from '../http/auth.ts'
+import { callerOf } from '../http/caller.ts'
 import { ApiError } from '../http/errors.ts'
 import { noneMatchHits } from '../http/etag.ts'
 import { outgoingOf } from '../http/outgoing.ts'
@@ -8,6 +9,7 @@ import { requestIdFrom } from '../http/request-id.ts'
 import { waitForChange } from '../watch/wait-for-change.ts'
 import type { ConfigFeed, Snapshot } from './feed.ts'
 import type { Presence } from './followers.ts'
+import type { HeldByKey } from './held-by-key.ts'
 import { signOf } from './sign.ts'
 
 /** What a reader says it holds: the headers of a conditional read. */
@@ -40,6 +42,9 @@ export const shuttingDown = (feed: ConfigFeed): ApiError =>
 /** What a held long poll is told when its agent was deleted: it backs off, and then it registers again. */
 export const mustRegister = (): ApiError =>
   new ApiError('NOT_READY', 'Cannot hold the request any longer: this agent was deleted; register again by POST /register', { headers: { 'Retry-After': '1' } })
+
+/** What a held long poll is told when its key was revoked or has expired. */
+export const keyGone = (): ApiError => new ApiError('FORBIDDEN', 'invalid API key')
 
 /** An answer before it is one: for a Response, or for Node's own. */
 export interface Answer {
@@ -82,27 +87,37 @@ function respondLatest(headers: HeaderReader, snapshot: Snapshot | undefined, he
   return new Response(body, { status, headers: own })
 }
 
+/** What readers of the latest config meet. */
+export interface Readers {
+  readonly feed: ConfigFeed
+  readonly presence: Presence
+  readonly held: HeldByKey
+}
+
 /**
  * Reads the latest config, holding the request while the reader has it already, or while there is none.
  * @param seconds how long to hold
- * @throws ApiError NOT_FOUND where there is none; NOT_READY where the service shuts down meanwhile, or the agent is deleted
+ * @throws ApiError NOT_FOUND where there is none; NOT_READY where the service shuts down meanwhile, or the agent is deleted; FORBIDDEN where the key is revoked meanwhile
  */
-export async function readWhenChanged(c: Context, feed: ConfigFeed, presence: Presence, seconds: number): Promise<Response> {
+export async function readWhenChanged(c: Context, { feed, presence, held: heldByKey }: Readers, seconds: number): Promise<Response> {
   const { headers } = c.req.raw
   const held = heldBy(headers)
   const { current } = feed
   const isNew = (snapshot: Snapshot) => !holds(held, snapshot)
-  const sign = signOf(headers, held, seconds > 0 ? 'wait' : 'poll')
+  const caller = callerOf(c)
+  const sign = signOf(headers, held, seconds > 0 ? 'wait' : 'poll', caller)
   if (seconds === 0 || (current !== undefined && isNew(current))) {
     if (sign) presence.seen(sign)
     return respondLatest(headers, current, held)
   }
   const dropped = new AbortController()
-  const detach = sign && presence.attach(sign, () => dropped.abort())
+  const detach = sign && presence.attach(sign, () => dropped.abort(mustRegister()))
+  const leave = heldByKey.hold(caller, () => dropped.abort(keyGone()))
   beginsToWait(outgoingOf(c))
   const outcome = await waitForChange(feed.hub, isNew, { timeoutMs: seconds * 1000, signal: AbortSignal.any([c.req.raw.signal, dropped.signal]) })
   detach?.()
-  if (dropped.signal.aborted) throw mustRegister()
+  leave()
+  dropped.signal.throwIfAborted()
   if (outcome.kind === 'closed') throw shuttingDown(feed)
   return respondLatest(headers, feed.current, held)
 }

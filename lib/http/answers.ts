@@ -52,3 +52,10 @@ export const keyErrors = {
   401: errorAnswer('UNAUTHORIZED'),
   403: errorAnswer('FORBIDDEN', 'FORBIDDEN_ORIGIN'),
 }
+
+/** The same where keys have roles. */
+export const callerErrors = {
+  401: errorAnswer('UNAUTHORIZED'),
+  403: errorAnswer('FORBIDDEN', 'NOT_PERMITTED', 'FORBIDDEN_ORIGIN'),
+  429: errorAnswer('TOO_MANY_ATTEMPTS'),
+}

@@ -2,8 +2,10 @@ import { hash } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import type { MiddlewareHandler } from 'hono'
 import { createMiddleware } from 'hono/factory'
+import { type AddressReader, addressOf } from './address.ts'
 import { bootstrapCaller, type Caller } from './caller.ts'
 import { ApiError } from './errors.ts'
+import type { WrongKeys } from './wrong-keys.ts'
 
 const digest = (key: string): string => hash('sha256', key, 'hex')
 
@@ -48,11 +50,19 @@ export function presentedKey(headers: HeaderReader): string | undefined {
   return headers.get('authorization')?.match(/^Bearer +(\S+)$/i)?.[1]
 }
 
+/** What slows down who tries keys. */
+export interface Attempts {
+  readonly wrongKeys: WrongKeys
+  readonly address: AddressReader
+}
+
 /**
  * Lets a request pass that carries an accepted key; every path needs one but those named.
  * @param options.open paths that need no key; one ending in `/` stands for all below it
+ * @param options.attempts slows down who tries keys, by their address
  */
-export function apiKeyAuth(options: { readonly keys: AskingKeyRing; readonly open: readonly string[] }): MiddlewareHandler {
+export function apiKeyAuth(options: { readonly keys: AskingKeyRing; readonly open: readonly string[]; readonly attempts?: Attempts }): MiddlewareHandler {
+  const { attempts } = options
   const open = new Set(options.open)
   const openBelow = options.open.filter((path) => path.endsWith('/'))
   const isOpen = (path: string): boolean => open.has(path) || openBelow.some((prefix) => path.startsWith(prefix))
@@ -62,6 +72,11 @@ export function apiKeyAuth(options: { readonly keys: AskingKeyRing; readonly ope
     if (key !== undefined) {
       const found = options.keys.caller(key, c.req.raw.headers)
       const caller = found instanceof Promise ? await found : found
+      const address = attempts && addressOf(c, attempts.address)
+      const refusal = address === undefined ? undefined : attempts?.wrongKeys.refusal(address, caller?.id)
+      if (refusal) throw refusal
+      if (address !== undefined && caller) attempts?.wrongKeys.right(address, caller.id)
+      else if (address !== undefined) attempts?.wrongKeys.wrong(address)
       if (caller !== undefined) {
         c.set('caller', caller)
         return next()

@@ -27,6 +27,7 @@ export async function openServices(scratch: string) {
       agent.release()
       relay.release()
       await controller.fleet.close()
+      await controller.keyMaker.close()
       await controller.store[Symbol.asyncDispose]()
       await worker.deps.queue[Symbol.asyncDispose]()
       await worker.executor.close()

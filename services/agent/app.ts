@@ -20,7 +20,7 @@ const relayRoutes = (relay: Relay) =>
     .route('/', registerRoutes({ feed: relay.feed, roll: relay, relayPath: () => relay.path }))
     .route('/', reportRoutes({ roll: relay }))
     .route('/', streamRoutes(relay))
-    .route('/', latestRoutes({ feed: relay.feed, presence: relay.roster, revalidate: () => relay.revalidate() }))
+    .route('/', latestRoutes({ feed: relay.feed, presence: relay.roster, held: relay.held, revalidate: () => relay.revalidate() }))
     .route('/', versionRoutes({ version: (version) => relay.version(version) }))
 
 /** The agent as a Hono app: what it tells of itself, and where it is a relay what its followers ask. */
@@ -30,10 +30,10 @@ export function createAgentApp(deps: AgentDeps) {
   if (origin) app.use(refuseBrowsers(origin))
   if (relay) {
     // What it says of itself opens to its own key from the start: else nobody could see why its controller is not reached.
-    const own = createKeyRing([deps.config.apiKey])
-    const forStatus: AskingKeyRing = { caller: (key, headers) => own.caller(key) ?? relay.caller(key, headers) }
-    app.use('/status', apiKeyAuth({ keys: forStatus, open: [] }))
-    app.use(apiKeyAuth({ keys: relay, open: [...openPaths, '/status'] }))
+    const own = (key: string) => createKeyRing([deps.apiKey.current]).caller(key)
+    const forStatus: AskingKeyRing = { caller: (key, headers) => own(key) ?? relay.caller(key, headers) }
+    app.use('/status', apiKeyAuth({ keys: forStatus, open: [], attempts: deps.attempts }))
+    app.use(apiKeyAuth({ keys: relay, open: [...openPaths, '/status'], attempts: deps.attempts }))
   }
   const routes = app.route('/', operatingRoutes(deps)).route('/', metricsRoutes(deps.metrics)).route('/', statusRoutes(deps))
   if (relay) app.route('/', relayRoutes(relay))

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { labelsSchema } from '#lib/contract/agent.ts'
 import { admissionEnv, commonEnv, type Environment, headerText, parseEnv, port, StartError, serviceUrl, tracingOf, whole } from '#lib/runtime/env.ts'
+import { keyOf } from '#lib/runtime/key-file.ts'
 
 /** The key that every example uses: it protects nothing, so a relay that has only it stays on loopback. */
 const DEFAULT_API_KEY = 'default-api-key'
@@ -60,7 +61,8 @@ export const agentEnv = z.object({
   RELAY: z.enum(['true', 'false'], { error: 'must be true or false' }).default('false').describe('true: serves agents below it, as a controller does'),
   CONTROLLER_URL: serviceUrl('http://localhost:6001').describe('Where the controller is, or the relay to follow'),
   WORKER_URL: workerUrl('http://localhost:6002').describe('Where the worker of this host is; none for a relay without one'),
-  API_KEY: headerText().default(DEFAULT_API_KEY).describe('Key of the controller, and what agents send'),
+  API_KEY: headerText().optional().describe('Key of the controller, and what agents send; default-api-key where neither it nor API_KEY_FILE is set'),
+  API_KEY_FILE: z.string().optional().describe('File that holds the key in place of API_KEY; an agent reads it again when it changes'),
   WORKER_API_KEY: headerText().optional().describe('Key of the worker, and what its agent sends'),
   POLL_INTERVAL_SECONDS: whole(1, 86_400, 30).describe('Seconds between polls until the controller says otherwise'),
   REQUEST_TIMEOUT_SECONDS: whole(1, 600, 10).describe('How long a call to controller or worker may take'),
@@ -73,7 +75,8 @@ export const agentEnv = z.object({
 export function loadAgentConfig(environment: Environment = process.env) {
   const env = parseEnv(agentEnv, environment)
   const relay = env.RELAY === 'true'
-  const ownKey = env.API_KEY !== DEFAULT_API_KEY
+  const apiKey = keyOf('API_KEY', env.API_KEY, env.API_KEY_FILE) ?? DEFAULT_API_KEY
+  const ownKey = apiKey !== DEFAULT_API_KEY
   if (env.WORKER_URL === null && !relay)
     throw new StartError(
       'Cannot start: WORKER_URL is "none" and RELAY is not "true": an agent without a worker and without followers does nothing; set WORKER_URL to the worker of this host, or RELAY to true',
@@ -92,7 +95,9 @@ export function loadAgentConfig(environment: Environment = process.env) {
     workerUrl: env.WORKER_URL,
     /** Which of the two were said, and not taken by default. */
     said: { controllerUrl: Boolean(environment.CONTROLLER_URL), workerUrl: Boolean(environment.WORKER_URL) },
-    apiKey: env.API_KEY,
+    apiKey,
+    /** Where the key is read again from when it changes. */
+    apiKeyFile: env.API_KEY_FILE,
     workerApiKey: env.WORKER_API_KEY,
     pollIntervalSeconds: env.POLL_INTERVAL_SECONDS,
     requestTimeoutMs: env.REQUEST_TIMEOUT_SECONDS * 1000,

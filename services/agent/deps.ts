@@ -1,8 +1,11 @@
 import { join } from 'node:path'
 import type { RegisterRequest } from '#lib/contract/agent.ts'
 import { agentIdOf } from '#lib/distribution/agent-id.ts'
+import { createAddressReader } from '#lib/http/address.ts'
 import { Admission } from '#lib/http/admission.ts'
+import type { Attempts } from '#lib/http/auth.ts'
 import { createOriginCheck, type OriginCheck } from '#lib/http/origin.ts'
+import { WrongKeys } from '#lib/http/wrong-keys.ts'
 import { createLogger, type Logger } from '#lib/observe/logger.ts'
 import { MetricsRegistry } from '#lib/observe/metrics/registry.ts'
 import { RequestCounts } from '#lib/observe/metrics/requests.ts'
@@ -11,6 +14,7 @@ import { type Clock, systemClock } from '#lib/runtime/clock.ts'
 import { StartError } from '#lib/runtime/env.ts'
 import { VERSION } from '#lib/runtime/version.ts'
 import { lockFile } from '#lib/sqlite/lock.ts'
+import { AgentKey } from './api-key.ts'
 import type { AgentConfig } from './config.ts'
 import { agentFamilies } from './metrics.ts'
 import { KnownKeys } from './relay/known-keys.ts'
@@ -35,6 +39,10 @@ export interface AgentDeps {
   readonly cache: Pick<ConfigCache, 'figures'>
   /** Undefined unless it is one. */
   readonly relay: Relay | undefined
+  /** What it shows to its controller. */
+  readonly apiKey: AgentKey
+  /** Of a relay: slows down who tries keys. */
+  readonly attempts: Attempts
   /** Keeps web pages out; undefined for a relay with a key of its own. */
   readonly origin: OriginCheck | undefined
   /** What a relay takes at once. */
@@ -110,7 +118,8 @@ function assemble(config: AgentConfig, listeningPort: () => number, logger: Logg
     ...(Object.keys(config.labels).length > 0 ? { labels: config.labels } : {}),
   })
   const ownId = agentIdOf(registration())
-  const link = overrides.controllerLink ?? createControllerLink(config, registration, config.relay ? ownId : undefined)
+  const apiKey = new AgentKey({ initial: config.apiKey, file: config.apiKeyFile, logger, clock })
+  const link = overrides.controllerLink ?? createControllerLink(config, registration, config.relay ? ownId : undefined, () => apiKey.current)
 
   const reporter: Reporter = new Reporter({ link, registerAgain: () => follower.beginAnew(), outcomeGapMs: config.outcomeGapMs, logger, clock })
   const { workerUrl } = config
@@ -127,7 +136,16 @@ function assemble(config: AgentConfig, listeningPort: () => number, logger: Logg
     tracer,
     askController: async () => (await holding.confirm()).kind !== 'none',
   })
-  const relay = config.relay ? openRelay(config, ownId, () => holding.held?.etag ?? null, logger, clock) : undefined
+  const relay = config.relay
+    ? openRelay(
+        config,
+        ownId,
+        () => apiKey.current,
+        () => holding.held?.etag ?? null,
+        logger,
+        clock,
+      )
+    : undefined
   const cache = new ConfigCache(config.dataDir, logger)
   const holding: Holding = new Holding({ link, cache, forwarder, onConfig: (received) => relay?.adopt(received), logger, clock })
   const follower: Follower = new Follower({
@@ -138,6 +156,8 @@ function assemble(config: AgentConfig, listeningPort: () => number, logger: Logg
       reporter.connected(registered.capabilities)
       relay?.connected(registered)
     },
+    onKeyGone: (keyId) => relay?.keyGone(keyId),
+    keyChanged: () => apiKey.look(),
     logger,
     clock,
   })
@@ -146,11 +166,28 @@ function assemble(config: AgentConfig, listeningPort: () => number, logger: Logg
   const admission = relay && new Admission(config.admission, { clock, logger })
   const requests = new RequestCounts(relay ? ['/config', '/config/stream'] : [])
   const metrics = new MetricsRegistry('agent', agentFamilies({ follower, forwarder, reporter, cache, relay, admission, requests }), logger)
-  return { config, holding, follower, forwarder, reporter, cache, relay, origin, admission, requests, metrics, tracer, logger, clock }
+  return {
+    config,
+    holding,
+    follower,
+    forwarder,
+    reporter,
+    cache,
+    relay,
+    apiKey,
+    attempts: { wrongKeys: new WrongKeys(clock), address: createAddressReader([]) },
+    origin,
+    admission,
+    requests,
+    metrics,
+    tracer,
+    logger,
+    clock,
+  }
 }
 
 /** @param etag of the config held */
-function openRelay(config: AgentConfig, ownId: string, etag: () => string | null, logger: Logger, clock: Clock): Relay {
+function openRelay(config: AgentConfig, ownId: string, apiKey: () => string, etag: () => string | null, logger: Logger, clock: Clock): Relay {
   const known = new KnownKeys(config.dataDir, logger, clock.uuid)
-  return new Relay({ ownId, apiKey: config.apiKey, upstream: createUpstream(config, { ownId, etag }), known, logger, clock })
+  return new Relay({ ownId, apiKey, upstream: createUpstream(config, { ownId, apiKey, etag }), known, logger, clock })
 }

@@ -1,5 +1,4 @@
 import { createFastLane } from '#lib/distribution/fast-lane.ts'
-import { bootstrapCaller } from '#lib/http/caller.ts'
 import { isLoopbackHost } from '#lib/http/origin.ts'
 import { type FastLane, type Listening, serve } from '#lib/http/serve.ts'
 import { openTracer } from '#lib/observe/trace/open.ts'
@@ -14,13 +13,15 @@ export interface RunningAgent extends RunningService {
 }
 
 /** How a relay answers what whole fleets ask; a key whose verdict is not fresh takes the road through the routes. */
-const fastLaneOf = ({ relay, origin }: AgentDeps): FastLane | undefined =>
+const fastLaneOf = ({ relay, attempts, origin }: AgentDeps): FastLane | undefined =>
   relay &&
   createFastLane({
     feed: relay.feed,
     streams: relay.streams,
     presence: relay.roster,
-    keys: { caller: (key) => (relay.keys.isFresh(key) ? bootstrapCaller : undefined) },
+    held: relay.held,
+    attempts,
+    keys: { caller: (key) => relay.keys.fresh(key) },
     origin,
     revalidates: true,
   })
@@ -65,7 +66,7 @@ export async function startAgent(config: AgentConfig, overrides: AgentOverrides 
 
   const stopping = new AbortController()
   const { signal: untilStop } = stopping
-  const loops = [follower.run(untilStop), forwarder.run(untilStop), reporter.run(untilStop), relay?.run(untilStop)]
+  const loops = [follower.run(untilStop), forwarder.run(untilStop), reporter.run(untilStop), relay?.run(untilStop), deps.apiKey.run(untilStop)]
   return {
     logger,
     shutdownTimeoutSeconds: config.shutdownTimeoutSeconds,

@@ -12,15 +12,16 @@ import { adminRoutes } from './routes/admin.ts'
 import { agentRoutes } from './routes/agents.ts'
 import { configRoutes } from './routes/config.ts'
 import { historyRoutes } from './routes/configs.ts'
+import { keyRoutes } from './routes/keys.ts'
 import { operatingRoutes } from './routes/operating.ts'
 import { schemaRoutes } from './routes/schema.ts'
 import { statusRoutes } from './routes/status.ts'
 
 /** The controller as a Hono app; needs no socket, so that tests call it by `app.request`. */
 export function createControllerApp(deps: ControllerDeps) {
-  const app = createApp({ logger: deps.logger, refusesHead: ['/config/stream'] })
+  const app = createApp({ logger: deps.logger, refusesHead: ['/config/stream', '/backup'] })
   if (deps.origin) app.use(refuseBrowsers(deps.origin))
-  app.use(apiKeyAuth({ keys: deps.keys, open: openPaths }))
+  app.use(apiKeyAuth({ keys: deps.keys, open: openPaths, attempts: deps.attempts }))
   // The stream and the schema before the configs: their paths would be versions of theirs.
   const routes = app
     .route('/', operatingRoutes(deps))
@@ -30,10 +31,11 @@ export function createControllerApp(deps: ControllerDeps) {
     .route('/', agentRoutes(deps))
     .route('/', statusRoutes(deps))
     .route('/', streamRoutes(deps))
-    .route('/', latestRoutes({ feed: deps.feed, presence: deps.fleet }))
+    .route('/', latestRoutes({ feed: deps.feed, presence: deps.fleet, held: deps.held }))
     .route('/', schemaRoutes(deps))
     .route('/', historyRoutes(deps))
     .route('/', adminRoutes(deps))
+    .route('/', keyRoutes(deps))
     .route('/', configRoutes(deps))
   addDocs(app, {
     title: 'Controller',

@@ -26,7 +26,7 @@ export class Backups {
   /** @param dbPath of the database */
   constructor(store: Pick<Store, 'backup'>, dbPath: string) {
     this.#store = store
-    this.#path = `${dbPath}.backup-${process.pid}`
+    this.#path = `${dbPath}.${process.pid}.sending-backup`
     forgetLeftovers(dbPath)
   }
 
@@ -41,7 +41,7 @@ export class Backups {
     try {
       await storeAnswers('make a backup', () => this.#write())
       const [{ size }, sha256] = await Promise.all([stat(this.#path), digestOf(this.#path)])
-      return { bytes: size, sha256, content: this.#send() }
+      return { bytes: size, sha256, content: this.#send(size) }
     } catch (error) {
       await this.#end()
       throw error
@@ -62,16 +62,19 @@ export class Backups {
   }
 
   /** The file as a stream; whatever becomes of it, the file goes. */
-  #send(): ReadableStream<Uint8Array> {
+  #send(bytes: number): ReadableStream<Uint8Array> {
+    let left = bytes
     const file = createReadStream(this.#path, { highWaterMark: 256 * 1024 })
     const chunks = file.iterator({ destroyOnReturn: true })
     return new ReadableStream<Uint8Array>(
       {
         pull: async (controller) => {
           const { done, value } = await chunks.next()
-          if (!done) return controller.enqueue(new Uint8Array(value))
-          await this.#end()
-          controller.close()
+          // Before the last of it goes out: whoever has read it all may ask for the next at once.
+          left -= done ? left : value.byteLength
+          if (left <= 0) await this.#end()
+          if (!done) controller.enqueue(new Uint8Array(value))
+          if (left <= 0) controller.close()
         },
         cancel: async () => {
           file.destroy()
@@ -97,6 +100,7 @@ async function digestOf(path: string): Promise<string> {
 
 /** What a process that was killed left. */
 function forgetLeftovers(dbPath: string): void {
-  const prefix = `${basename(dbPath)}.backup-`
-  for (const name of readdirSync(dirname(dbPath))) if (name.startsWith(prefix)) rmSync(join(dirname(dbPath), name), { force: true })
+  const prefix = `${basename(dbPath)}.`
+  for (const name of readdirSync(dirname(dbPath)))
+    if (name.startsWith(prefix) && name.endsWith('.sending-backup')) rmSync(join(dirname(dbPath), name), { force: true })
 }

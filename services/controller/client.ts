@@ -3,7 +3,8 @@ import type { ControllerApp } from './app.ts'
 
 /** How to reach a controller. */
 export interface ControllerClientOptions {
-  readonly apiKey: string
+  /** The key; or what gives the present one for each request, where it changes. */
+  readonly apiKey: string | (() => string)
   /** Replaces the global fetch: for timeouts and limits, or for calling an app in the same process. */
   readonly fetch?: typeof fetch
   /** Sent with every request. */
@@ -18,4 +19,7 @@ export interface ControllerClientOptions {
  * const answer = await controller.config.$get({ query: {}, header: {} })
  */
 export const createControllerClient = (baseUrl: string, options: ControllerClientOptions) =>
-  hc<ControllerApp>(baseUrl, { headers: { ...options.headers, 'X-API-Key': options.apiKey }, ...(options.fetch ? { fetch: options.fetch } : {}) })
+  hc<ControllerApp>(baseUrl, {
+    headers: () => ({ ...options.headers, 'X-API-Key': typeof options.apiKey === 'string' ? options.apiKey : options.apiKey() }),
+    ...(options.fetch ? { fetch: options.fetch } : {}),
+  })

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { isNetwork } from '#lib/http/address.ts'
 import { admissionEnv, commonEnv, type Environment, headerText, list, parseEnv, port, tracingOf } from '#lib/runtime/env.ts'
+import { keyOf } from '#lib/runtime/key-file.ts'
 
 /** The key that every example uses: it protects nothing, so a controller that has only it stays on loopback. */
 export const DEFAULT_API_KEY = 'default-api-key'
@@ -16,19 +17,21 @@ export const controllerEnv = z.object({
   TRUSTED_PROXIES: list()
     .refine((entries) => entries.every(isNetwork), { error: 'must be addresses or networks parted by commas, as 10.0.0.0/8' })
     .describe('Addresses and networks of proxies whose X-Forwarded-For is believed, parted by commas'),
-  API_KEY: headerText().default(DEFAULT_API_KEY).describe('Key of the controller, and what agents send'),
+  API_KEY: headerText().optional().describe('Key of the controller, and what agents send; default-api-key where neither it nor API_KEY_FILE is set'),
+  API_KEY_FILE: z.string().optional().describe('File that holds the key in place of API_KEY; an agent reads it again when it changes'),
 })
 
 /** Reads the controller's part of the environment. */
 export function loadControllerConfig(environment: Environment = process.env) {
   const env = parseEnv(controllerEnv, environment)
-  const ownKey = env.API_KEY !== DEFAULT_API_KEY
+  const apiKey = keyOf('API_KEY', env.API_KEY, env.API_KEY_FILE) ?? DEFAULT_API_KEY
+  const ownKey = apiKey !== DEFAULT_API_KEY
   return {
     port: env.CONTROLLER_PORT,
     /** Undefined: all addresses. */
     host: env.CONTROLLER_HOST ?? (ownKey ? undefined : '127.0.0.1'),
     ownKey,
-    apiKey: env.API_KEY,
+    apiKey,
     dbPath: env.CONTROLLER_DB_PATH ?? join(env.DATA_DIR, 'controller.db'),
     allowedHosts: env.ALLOWED_HOSTS,
     trustedProxies: env.TRUSTED_PROXIES,

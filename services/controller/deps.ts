@@ -1,9 +1,11 @@
 import { ConfigFeed } from '#lib/distribution/feed.ts'
+import { HeldByKey } from '#lib/distribution/held-by-key.ts'
 import { ConfigStreams } from '#lib/distribution/streams.ts'
 import { type AddressReader, createAddressReader } from '#lib/http/address.ts'
 import { Admission } from '#lib/http/admission.ts'
-import { createKeyRing, type KeyRing } from '#lib/http/auth.ts'
+import type { Attempts, KeyRing } from '#lib/http/auth.ts'
 import { createOriginCheck, type OriginCheck } from '#lib/http/origin.ts'
+import { WrongKeys } from '#lib/http/wrong-keys.ts'
 import { createLogger, type Logger } from '#lib/observe/logger.ts'
 import { MetricsRegistry } from '#lib/observe/metrics/registry.ts'
 import { RequestCounts } from '#lib/observe/metrics/requests.ts'
@@ -17,6 +19,7 @@ import { Backups } from './backup.ts'
 import type { ControllerConfig } from './config.ts'
 import { ConfigSchema } from './config-schema.ts'
 import { Fleet } from './fleet/fleet.ts'
+import { Keys } from './keys/keys.ts'
 import { controllerFamilies } from './metrics.ts'
 import { ControllerTallies } from './tallies.ts'
 
@@ -30,9 +33,16 @@ export interface ControllerDeps {
   /** What configs have to meet. */
   readonly schema: ConfigSchema
   readonly backups: Backups
+  /** Whose key a request carries. */
   readonly keys: KeyRing
+  /** Makes and revokes keys. */
+  readonly keyMaker: Keys
+  /** The connections that are held for each key. */
+  readonly held: HeldByKey
   /** From where requests come. */
   readonly address: AddressReader
+  /** Slows down who tries keys. */
+  readonly attempts: Attempts
   /** Keeps web pages out while the key is the default one; undefined with a key of its own. */
   readonly origin: OriginCheck | undefined
   /** What it takes at once. */
@@ -71,18 +81,47 @@ export async function openControllerDeps(config: ControllerConfig, overrides: Pa
   const store = overrides.store ?? openSqliteStore({ path: config.dbPath, migrations: migrationsFolder(), clock })
   const feed = overrides.feed ?? (await readFrom(store, () => openFeed(store, logger, clock)))
   const origin = config.ownKey ? undefined : createOriginCheck({ allowedHosts: config.allowedHosts })
+  const keyMaker = overrides.keyMaker ?? (await readFrom(store, () => Keys.open(config.apiKey, { store, clock, logger })))
+  const ownerLives = (name: string) => keyMaker.book.livesName(name)
   const tallies = overrides.tallies ?? new ControllerTallies()
   const { propagation } = tallies
-  const fleet = overrides.fleet ?? (await readFrom(store, () => Fleet.open({ store, feed, clock, logger, propagation })))
-  const streams = overrides.streams ?? new ConfigStreams({ feed, presence: fleet, logger })
+  const fleet = overrides.fleet ?? (await readFrom(store, () => Fleet.open({ store, feed, clock, logger, ownerLives, propagation })))
+  const held = overrides.held ?? new HeldByKey()
+  const streams = overrides.streams ?? new ConfigStreams({ feed, presence: fleet, held, logger })
+  keyMaker.book.onGone((keyId) => {
+    held.end(keyId)
+    streams.tellKeyGone(keyId)
+  })
   const schema = overrides.schema ?? (await readFrom(store, () => ConfigSchema.open({ store, logger })))
   const backups = overrides.backups ?? new Backups(store, config.dbPath)
-  const keys = overrides.keys ?? createKeyRing([config.apiKey])
+  const keys = overrides.keys ?? keyMaker.book
   const address = overrides.address ?? createAddressReader(config.trustedProxies)
+  const attempts = overrides.attempts ?? { wrongKeys: new WrongKeys(clock), address }
   const admission = overrides.admission ?? new Admission(config.admission, { clock, logger })
   const requests = 'requests' in overrides ? overrides.requests : new RequestCounts(['/config', '/config/stream'])
   const tracer = overrides.tracer ?? (await openTracer(config.tracing, logger))
   const metrics =
     overrides.metrics ?? new MetricsRegistry('controller', controllerFamilies({ feed, streams, fleet, admission, store, tallies, requests }), logger)
-  return { config, store, feed, streams, fleet, schema, backups, keys, address, origin, admission, tallies, requests, metrics, tracer, logger, clock }
+  return {
+    config,
+    store,
+    feed,
+    streams,
+    fleet,
+    schema,
+    backups,
+    keys,
+    keyMaker,
+    held,
+    address,
+    attempts,
+    origin,
+    admission,
+    tallies,
+    requests,
+    metrics,
+    tracer,
+    logger,
+    clock,
+  }
 }

@@ -17,7 +17,7 @@ export interface RunningController extends RunningService {
  */
 export async function startController(config: ControllerConfig, overrides?: Partial<ControllerDeps>): Promise<RunningController> {
   const deps = await openControllerDeps(config, overrides)
-  const { logger, store, feed, fleet, schema, metrics, tracer, requests } = deps
+  const { logger, store, feed, fleet, schema, keyMaker, metrics, tracer, requests } = deps
   try {
     const app = createControllerApp(deps)
     const listening = await serve({
@@ -42,6 +42,7 @@ export async function startController(config: ControllerConfig, overrides?: Part
         await listening.close(signal)
         await fleet.close()
         await schema.close()
+        await keyMaker.close()
         await store[Symbol.asyncDispose]()
         metrics.close()
         await tracer.close(signal)
@@ -50,6 +51,7 @@ export async function startController(config: ControllerConfig, overrides?: Part
   } catch (error) {
     await fleet.close()
     await schema.close()
+    await keyMaker.close()
     await store[Symbol.asyncDispose]()
     throw error
   }

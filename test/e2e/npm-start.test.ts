@@ -15,7 +15,7 @@ test.each([
 ])('npm start builds what is missing, starts all three, and drains at a SIGTERM to %s', { timeout: 60_000 }, async (_whom, signal) => {
   using folder = new TempFolder()
   // A clone as npm ci leaves it: sources and packages, and nothing built.
-  for (const name of ['lib', 'services', 'scripts', 'migrations', 'package.json', 'tsconfig.json', '.npmrc'])
+  for (const name of ['lib', 'services', 'cli', 'scripts', 'migrations', 'package.json', 'tsconfig.json', '.npmrc'])
     cpSync(join(root, name), folder.file(name), { recursive: true })
   symlinkSync(join(root, 'node_modules'), folder.file('node_modules'))
   const { PATH = '', HOME = '' } = process.env

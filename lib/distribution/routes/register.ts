@@ -1,9 +1,10 @@
 import { createRoute } from '@hono/zod-openapi'
 import { type Capability, RegisterRequestSchema, RegisterResponseSchema } from '../../contract/agent.ts'
 import { DEFAULT_POLL_INTERVAL_SECONDS } from '../../contract/config.ts'
-import { answer, bodyErrors, errorAnswer, jsonRequest, keyErrors } from '../../http/answers.ts'
+import { answer, bodyErrors, callerErrors, errorAnswer, jsonRequest } from '../../http/answers.ts'
 import { createRouter } from '../../http/app.ts'
 import { strictJsonBody } from '../../http/body.ts'
+import { callerOf, requires } from '../../http/caller.ts'
 import { ok } from '../../http/reply.ts'
 import { agentIdOf } from '../agent-id.ts'
 import type { ConfigFeed } from '../feed.ts'
@@ -21,12 +22,12 @@ const route = createRoute({
   tags: ['agents'],
   summary: 'Register an agent',
   description: 'A relay that passes a registration on names itself in `X-Relay-Path`, behind those it has passed before.',
-  middleware: [strictJsonBody({ maxBytes: MAX_REGISTRATION_BYTES })],
+  middleware: [requires('register', 'register an agent'), strictJsonBody({ maxBytes: MAX_REGISTRATION_BYTES })],
   request: { body: jsonRequest(RegisterRequestSchema) },
   responses: {
     201: answer(201, 'Registered; registering again gives the same id.', RegisterResponseSchema),
     ...bodyErrors,
-    ...keyErrors,
+    ...callerErrors,
     409: errorAnswer('RELAY_LOOP'),
     503: errorAnswer('STORE_UNAVAILABLE', 'OVERLOADED', 'UPSTREAM_UNAVAILABLE'),
   },
@@ -40,7 +41,7 @@ export function registerRoutes(deps: { readonly feed: ConfigFeed; readonly roll:
   return createRouter().openapi(route, async (c) => {
     const request = c.req.valid('json')
     const agentId = agentIdOf(request)
-    await deps.roll.register(agentId, request, relayPathOf(c.req.header('x-relay-path')))
+    await deps.roll.register(agentId, request, relayPathOf(c.req.header('x-relay-path')), callerOf(c))
     const pollInterval = deps.feed.current?.config.poll_interval_seconds ?? DEFAULT_POLL_INTERVAL_SECONDS
     const registration = {
       agent_id: agentId,

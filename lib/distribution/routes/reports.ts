@@ -1,8 +1,9 @@
 import { createRoute, z } from '@hono/zod-openapi'
 import { AgentIdSchema, BatchAcceptedSchema, BatchSchema, ReportAcceptedSchema, ReportSchema } from '../../contract/fleet.ts'
-import { answer, bodyErrors, errorAnswer, jsonRequest, keyErrors } from '../../http/answers.ts'
+import { answer, bodyErrors, callerErrors, errorAnswer, jsonRequest } from '../../http/answers.ts'
 import { createRouter } from '../../http/app.ts'
 import { strictJsonBody } from '../../http/body.ts'
+import { callerOf, requires } from '../../http/caller.ts'
 import { ApiError } from '../../http/errors.ts'
 import { ok } from '../../http/reply.ts'
 import type { Roll } from '../followers.ts'
@@ -25,12 +26,12 @@ const one = createRoute({
   path: '/agents/{id}/report',
   tags: ['agents'],
   summary: 'What an agent has applied, or why not',
-  middleware: [strictJsonBody({ maxBytes: MAX_REPORT_BYTES })],
+  middleware: [requires('register', 'report'), strictJsonBody({ maxBytes: MAX_REPORT_BYTES })],
   request: { params: agentParam, body: jsonRequest(ReportSchema) },
   responses: {
     200: answer(200, 'Taken.', ReportAcceptedSchema),
     ...bodyErrors,
-    ...keyErrors,
+    ...callerErrors,
     404: errorAnswer('NOT_FOUND'),
     503: errorAnswer('OVERLOADED', 'UPSTREAM_UNAVAILABLE'),
   },
@@ -44,12 +45,12 @@ const many = createRoute({
   tags: ['agents'],
   summary: 'What a relay knows of the agents below it',
   description: 'A relay answers 409 RELAY_LOOP to a request that it has passed on itself.',
-  middleware: [strictJsonBody({ maxBytes: MAX_BATCH_BYTES })],
+  middleware: [requires('batch', 'report for other agents'), strictJsonBody({ maxBytes: MAX_BATCH_BYTES })],
   request: { headers: batchHeaders, body: jsonRequest(BatchSchema) },
   responses: {
     200: answer(200, 'Taken, but for those that are unknown and came without a registration.', BatchAcceptedSchema),
     ...bodyErrors,
-    ...keyErrors,
+    ...callerErrors,
     503: errorAnswer('STORE_UNAVAILABLE', 'OVERLOADED', 'UPSTREAM_UNAVAILABLE'),
   },
 })
@@ -60,7 +61,7 @@ export function reportRoutes(deps: { readonly roll: Pick<Roll, 'report' | 'batch
     .openapi(many, async (c) => ok(c, await deps.roll.batch(c.req.valid('header')['x-agent-id'], c.req.valid('json')), 200))
     .openapi(one, async (c) => {
       const { id } = c.req.valid('param')
-      if (!(await deps.roll.report(id, c.req.valid('json')))) throw agentNotFound(id)
+      if (!(await deps.roll.report(id, c.req.valid('json'), callerOf(c)))) throw agentNotFound(id)
       return ok(c, { accepted: true as const }, 200)
     })
 }

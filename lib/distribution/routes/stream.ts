@@ -1,7 +1,8 @@
 import { createRoute, z } from '@hono/zod-openapi'
 import { ConfigIdHeaderSchema } from '../../contract/config.ts'
-import { errorAnswer, keyErrors } from '../../http/answers.ts'
+import { callerErrors, errorAnswer } from '../../http/answers.ts'
 import { createRouter } from '../../http/app.ts'
+import { callerOf } from '../../http/caller.ts'
 import { streamEvents } from '../../http/event-sink.ts'
 import { requestId } from '../../http/request-id.ts'
 import type { ConfigFeed } from '../feed.ts'
@@ -30,7 +31,7 @@ const route = createRoute({
         'The latest config unless it is held, then each that is published; a comment every 15 s. Of versions published together only the newest is sent.',
       content: { 'text/event-stream': { schema: z.string().meta({ example }), example } },
     },
-    ...keyErrors,
+    ...callerErrors,
     503: errorAnswer('NOT_READY', 'OVERLOADED', 'UPSTREAM_UNAVAILABLE'),
   },
 })
@@ -42,6 +43,8 @@ export function streamRoutes(deps: { readonly feed: ConfigFeed; readonly streams
     if (feed.hub.closed) throw shuttingDown(feed)
     const { headers } = c.req.raw
     const held = heldByStream(headers)
-    return streamEvents(c, requestId(c), (sink) => streams.add(sink, (snapshot) => holds(held, snapshot), signOf(headers, held, 'stream')))
+    return streamEvents(c, requestId(c), (sink) =>
+      streams.add(sink, (snapshot) => holds(held, snapshot), callerOf(c), signOf(headers, held, 'stream', callerOf(c))),
+    )
   })
 }

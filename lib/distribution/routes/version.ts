@@ -1,6 +1,6 @@
 import { createRoute, z } from '@hono/zod-openapi'
 import { type Config, ConfigSchema } from '../../contract/config.ts'
-import { answer, errorAnswer, keyErrors } from '../../http/answers.ts'
+import { answer, callerErrors, errorAnswer } from '../../http/answers.ts'
 import { createRouter } from '../../http/app.ts'
 import { ApiError } from '../../http/errors.ts'
 import { etagOf } from '../../http/etag.ts'
@@ -20,7 +20,7 @@ const route = createRoute({
   responses: {
     200: { ...answer(200, 'The config of that version.', ConfigSchema), headers: etagHeader },
     400: errorAnswer('INVALID_VERSION'),
-    ...keyErrors,
+    ...callerErrors,
     404: errorAnswer('NOT_FOUND'),
     503: errorAnswer('STORE_UNAVAILABLE', 'OVERLOADED', 'UPSTREAM_UNAVAILABLE'),
   },

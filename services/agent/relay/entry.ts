@@ -7,6 +7,8 @@ export interface Entry {
   /** Absent where it follows on since before this relay started, and has not registered anew. */
   registration: RegisterRequest | undefined
   registrationUnsent: boolean
+  /** The name of the keys that registered it; undefined: nobody's that is known. */
+  owner: string | undefined
   held: number | null
   via: FollowMode | null
   report: Report | undefined
@@ -33,6 +35,7 @@ export const newEntry = (agentId: string, now: number): Entry => ({
   agentId,
   registration: undefined,
   registrationUnsent: false,
+  owner: undefined,
   held: null,
   via: null,
   report: undefined,

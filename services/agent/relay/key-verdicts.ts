@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { bootstrapCaller, type Caller } from '#lib/http/caller.ts'
 import { ApiError } from '#lib/http/errors.ts'
 import { PeerError } from '#lib/http/peer.ts'
 import type { Clock } from '#lib/runtime/clock.ts'
@@ -25,24 +26,42 @@ class TooManyChecks extends ApiError {
   }
 }
 
+/** A key that the controller has accepted. */
+interface Accepted {
+  /** When it did so last, monotonic ms. */
+  readonly at: number
+  readonly caller: Caller
+  /** Kept in memory only, to ask about it again; undefined for one of an earlier start. */
+  readonly key: string | undefined
+}
+
+const isSameCaller = (a: Caller, b: Caller): boolean => a.id === b.id && a.name === b.name && a.role === b.role
+
+function bound(kind: Map<string, unknown>): void {
+  const [oldest] = kind.keys()
+  if (kind.size > MAX_KEYS && oldest !== undefined) kind.delete(oldest)
+}
+
 /** What a check needs. */
 export interface KeyVerdictOptions {
-  /** Asks the controller; rejects where it cannot be asked. */
-  readonly ask: (key: string, path: readonly string[]) => Promise<boolean>
+  /** Asks the controller whose key it is, undefined: nobody's; rejects where it cannot be asked. */
+  readonly ask: (key: string, path: readonly string[]) => Promise<Caller | undefined>
+  /** Told of a key that was accepted before and is not any more. */
+  readonly onGone: (keyId: string) => void
   readonly known: KnownKeys
   readonly clock: Pick<Clock, 'monotonic'>
 }
 
 /**
  * Which keys a relay accepts: those that its controller accepts, asked anew every 30 s. While the controller is away,
- * only keys that it accepted before are honoured. Kept are digests, never keys.
+ * only keys that it accepted before are honoured. What is kept on the disk are digests, never keys.
  */
 export class KeyVerdicts {
   readonly #options: KeyVerdictOptions
-  /** By digest, when the verdict was given; oldest first. */
-  readonly #accepted: Map<string, number>
+  /** By digest; oldest first. */
+  readonly #accepted: Map<string, Accepted>
   readonly #refused = new Map<string, number>()
-  readonly #checks = new Map<string, Promise<boolean>>()
+  readonly #checks = new Map<string, Promise<Caller | undefined>>()
   readonly #checking = { unknown: 0, known: 0 }
   readonly #figures = { accepted: 0, refused: 0, failed: 0 }
   #away: { readonly at: number; readonly error: unknown } | undefined
@@ -50,7 +69,7 @@ export class KeyVerdicts {
   constructor(options: KeyVerdictOptions) {
     this.#options = options
     // Known from an earlier start: honoured while the controller is away, and asked about as soon as it is not.
-    this.#accepted = new Map(options.known.load().map((digest) => [digest, Number.NEGATIVE_INFINITY]))
+    this.#accepted = new Map(options.known.load().map(({ digest, caller }) => [digest, { at: Number.NEGATIVE_INFINITY, caller, key: undefined }]))
   }
 
   /** What the controller said when it was asked, since the start. */
@@ -58,42 +77,60 @@ export class KeyVerdicts {
     return { ...this.#figures }
   }
 
-  /** Whether the key was accepted less than 30 s ago. */
-  isFresh(key: string): boolean {
-    return this.#isFresh(this.#accepted.get(this.#digest(key)))
+  /** Whose key it is, where it was accepted less than 30 s ago. */
+  fresh(key: string): Caller | undefined {
+    const accepted = this.#accepted.get(this.#digest(key))
+    return this.#isFresh(accepted?.at) ? accepted?.caller : undefined
   }
 
   /**
-   * Whether the key is accepted, asking the controller where that is not known.
+   * Whose key it is, asking the controller where that is not known; undefined where it is not accepted.
    * @param path the relays that the question has passed, this one included
    * @throws ApiError UPSTREAM_UNAVAILABLE where it cannot be asked; RELAY_LOOP where it comes back; OVERLOADED where too many are asked about
    */
-  async accepts(key: string, path: readonly string[]): Promise<boolean> {
-    if (key.length > MAX_KEY) return false
+  async caller(key: string, path: readonly string[]): Promise<Caller | undefined> {
+    if (key.length > MAX_KEY) return undefined
     const digest = this.#digest(key)
-    const acceptedAt = this.#accepted.get(digest)
-    if (this.#isFresh(acceptedAt)) return true
-    if (this.#isFresh(this.#refused.get(digest))) return false
+    const accepted = this.#accepted.get(digest)
+    if (this.#isFresh(accepted?.at)) return accepted?.caller
+    if (this.#isFresh(this.#refused.get(digest))) return undefined
     const wasAway = this.#away !== undefined && this.#now() - this.#away.at < VERDICT_MS
-    const check = this.#check(key, path, digest, acceptedAt === undefined ? 'unknown' : 'known')
-    if (acceptedAt === undefined) return check
+    const check = this.#check(key, path, digest, accepted === undefined ? 'unknown' : 'known')
+    if (accepted === undefined) return check
     // Whoever was accepted before does not wait for a controller that was away a moment ago.
     const honoured = check.catch((error: unknown) => {
-      if (error instanceof ApiError && !(error instanceof TooManyChecks)) return true
+      if (error instanceof ApiError && !(error instanceof TooManyChecks)) return accepted.caller
       throw error
     })
     if (!wasAway) return honoured
     honoured.catch(() => {})
-    return true
+    return accepted.caller
   }
 
-  /** The controller has accepted the key in another request. */
+  /** The controller has accepted the key in another request; whose it is, it did not say. */
   wasAccepted(key: string): void {
     this.#away = undefined
-    this.#remember(this.#digest(key), true)
+    const digest = this.#digest(key)
+    this.#accept(digest, this.#accepted.get(digest)?.caller ?? bootstrapCaller, key)
   }
 
-  #check(key: string, path: readonly string[], digest: string, kind: 'unknown' | 'known'): Promise<boolean> {
+  /** The controller accepts a key no more. */
+  gone(keyId: string): void {
+    for (const [digest, { caller }] of this.#accepted) if (caller.id === keyId) this.#refuse(digest)
+  }
+
+  /**
+   * Asks again about keys whose verdict is over.
+   * @param keyIds of those that matter
+   */
+  async renew(keyIds: readonly string[], path: readonly string[]): Promise<void> {
+    const wanted = new Set(keyIds)
+    const due = [...this.#accepted.values()].flatMap(({ at, caller, key }) => (wanted.has(caller.id) && key !== undefined && !this.#isFresh(at) ? [key] : []))
+    // One that cannot be asked about now is asked about the next time.
+    await Promise.allSettled(due.map((key) => this.caller(key, path)))
+  }
+
+  #check(key: string, path: readonly string[], digest: string, kind: 'unknown' | 'known'): Promise<Caller | undefined> {
     // A question that came by way of other relays goes its own way to the end: in a loop shared ones would wait for each other.
     const isShared = path.length <= 1
     const running = isShared ? this.#checks.get(digest) : undefined
@@ -109,33 +146,48 @@ export class KeyVerdicts {
     return check
   }
 
-  async #ask(key: string, path: readonly string[], digest: string): Promise<boolean> {
+  async #ask(key: string, path: readonly string[], digest: string): Promise<Caller | undefined> {
     try {
-      const accepted = await this.#options.ask(key, path)
+      const caller = await this.#options.ask(key, path)
       this.#away = undefined
-      this.#figures[accepted ? 'accepted' : 'refused']++
-      this.#remember(digest, accepted)
-      return accepted
+      this.#figures[caller ? 'accepted' : 'refused']++
+      if (caller) this.#accept(digest, caller, key)
+      else this.#refuse(digest)
+      return caller
     } catch (error) {
       this.#figures.failed++
       if (error instanceof ApiError) throw error
       const status = error instanceof PeerError ? error.status : undefined
       // Whoever has no valid key can bring these about: they say nothing of the controller, or of other keys.
-      if (DISLIKED.includes(status)) return false
+      if (DISLIKED.includes(status)) return undefined
       if (status === undefined || status < 400 || status >= 500) this.#away = { at: this.#now(), error }
       throw upstreamUnavailable('check the API key', error)
     }
   }
 
   /** Keeps a verdict as the newest; the oldest of its kind goes where there are too many. */
-  #remember(digest: string, accepted: boolean): void {
-    const [kind, other] = accepted ? [this.#accepted, this.#refused] : [this.#refused, this.#accepted]
-    const isNew = !kind.delete(digest)
-    const changed = other.delete(digest)
-    kind.set(digest, this.#now())
-    const [oldest] = kind.keys()
-    if (kind.size > MAX_KEYS && oldest !== undefined) kind.delete(oldest)
-    if (accepted ? isNew : changed) this.#options.known.save([...this.#accepted.keys()])
+  #accept(digest: string, caller: Caller, key: string): void {
+    const before = this.#accepted.get(digest)
+    this.#accepted.delete(digest)
+    this.#refused.delete(digest)
+    this.#accepted.set(digest, { at: this.#now(), caller, key })
+    bound(this.#accepted)
+    if (before === undefined || !isSameCaller(before.caller, caller)) this.#save()
+  }
+
+  #refuse(digest: string): void {
+    const before = this.#accepted.get(digest)
+    this.#accepted.delete(digest)
+    this.#refused.delete(digest)
+    this.#refused.set(digest, this.#now())
+    bound(this.#refused)
+    if (before === undefined) return
+    this.#save()
+    this.#options.onGone(before.caller.id)
+  }
+
+  #save(): void {
+    this.#options.known.save([...this.#accepted].map(([digest, { caller }]) => ({ digest, caller })))
   }
 
   #isFresh(verdictAt: number | undefined): boolean {

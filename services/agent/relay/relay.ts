@@ -3,10 +3,12 @@ import { type Config, ConfigSchema, DEFAULT_POLL_INTERVAL_SECONDS, type Received
 import type { Batch, BatchAccepted, Report } from '#lib/contract/fleet.ts'
 import { ConfigFeed } from '#lib/distribution/feed.ts'
 import type { Roll } from '#lib/distribution/followers.ts'
+import { HeldByKey } from '#lib/distribution/held-by-key.ts'
+import { claimOf, maySpeakFor, notYours } from '#lib/distribution/ownership.ts'
 import { parentOf, refuseLoop, relayPathOf } from '#lib/distribution/relay-path.ts'
 import { ConfigStreams } from '#lib/distribution/streams.ts'
 import type { AskingKeyRing, HeaderReader } from '#lib/http/auth.ts'
-import { bootstrapCaller, type Caller } from '#lib/http/caller.ts'
+import { type Caller, may } from '#lib/http/caller.ts'
 import { ApiError } from '#lib/http/errors.ts'
 import { PeerError } from '#lib/http/peer.ts'
 import type { Logger } from '#lib/observe/logger.ts'
@@ -23,12 +25,15 @@ import { Upward } from './upward.ts'
 /** After how long without its controller a relay says so to its followers, in ms: a restart is over sooner. */
 const CUT_OFF_TOLD_MS = 10_000
 
+/** How often it is looked at whether a verdict on a key is over, in ms: with the 30 s that one lasts, a key is heard of in time. */
+const KEY_CHECK_MS = 1000
+
 /** What a relay stands on. */
 export interface RelayOptions {
   /** Its own id, which is that of its agent. */
   readonly ownId: string
   /** Its own key, which is known to be good once its controller has taken it. */
-  readonly apiKey: string
+  readonly apiKey: () => string
   readonly upstream: Upstream
   readonly known: KnownKeys
   readonly logger: Logger
@@ -50,6 +55,8 @@ export class Relay implements Roll, AskingKeyRing {
   readonly streams: ConfigStreams
   readonly roster: Roster
   readonly keys: KeyVerdicts
+  /** The connections that are held for each key. */
+  readonly held = new HeldByKey()
   readonly #options: RelayOptions
   readonly #upward: Upward
   #followed: Followed | undefined
@@ -63,8 +70,16 @@ export class Relay implements Roll, AskingKeyRing {
     const latest = () => this.feed.current?.version ?? null
     this.roster = new Roster({ ownId, intervalMs, latest, onNews: () => this.#upward.wake(), clock })
     this.#upward = new Upward({ roster: this.roster, upstream, ownId, logger, clock })
-    this.streams = new ConfigStreams({ feed: this.feed, presence: this.roster, logger, cutOffMs: () => this.#cutOffMs })
-    this.keys = new KeyVerdicts({ ask: (key, path) => upstream.accepts(key, path), known: options.known, clock })
+    this.streams = new ConfigStreams({ feed: this.feed, presence: this.roster, held: this.held, logger, cutOffMs: () => this.#cutOffMs })
+    this.keys = new KeyVerdicts({
+      ask: (key, path) => upstream.caller(key, path),
+      known: options.known,
+      onGone: (keyId) => {
+        this.held.end(keyId)
+        this.streams.tellKeyGone(keyId)
+      },
+      clock,
+    })
   }
 
   /** Whether it cannot reach its controller at this moment. */
@@ -104,14 +119,27 @@ export class Relay implements Roll, AskingKeyRing {
 
   /** Its agent has registered. */
   connected(registration: Registration): void {
-    this.keys.wasAccepted(this.#options.apiKey)
+    this.keys.wasAccepted(this.#options.apiKey())
     this.#upward.connected(registration.capabilities)
+  }
+
+  /** Its controller accepts a key no more. */
+  keyGone(keyId: string): void {
+    this.keys.gone(keyId)
+  }
+
+  /** Asks again about keys for which connections are held: one that follows by polling hears of nothing else. */
+  async #watchKeys(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#options.clock.sleep(KEY_CHECK_MS, signal)
+      if (!signal.aborted && !this.cutOff) await this.keys.renew(this.held.ids, [this.#options.ownId])
+    }
   }
 
   /** Tells the controller of its followers until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     this.#stopping = signal
-    await this.#upward.run(signal)
+    await Promise.all([this.#upward.run(signal), this.#watchKeys(signal)])
   }
 
   /**
@@ -123,7 +151,7 @@ export class Relay implements Roll, AskingKeyRing {
     const { ownId } = this.#options
     const path = relayPathOf(headers.get('x-relay-path') ?? undefined)
     refuseLoop(path, ownId)
-    return (await this.keys.accepts(key, [...path, ownId])) ? bootstrapCaller : undefined
+    return this.keys.caller(key, [...path, ownId])
   }
 
   /** Brings the feed up to date with the controller's own word. */
@@ -155,9 +183,11 @@ export class Relay implements Roll, AskingKeyRing {
    * Takes a registration. One that comes from a relay is passed on at once: a loop shows only where it is followed to its end.
    * @throws ApiError RELAY_LOOP; OVERLOADED where there is no room for another agent
    */
-  async register(agentId: string, request: RegisterRequest, path: readonly string[]): Promise<void> {
+  async register(agentId: string, request: RegisterRequest, path: readonly string[], caller: Caller): Promise<void> {
     const { ownId, upstream, logger } = this.#options
     refuseLoop(path, ownId)
+    const isPassedOn = path.length > 1 && may(caller, 'batch')
+    if (!isPassedOn) this.#mustOwn(agentId, caller, 'register the agent')
     if (path.length > 0) {
       try {
         await upstream.register(request, [...path, ownId], this.#stopping)
@@ -166,11 +196,16 @@ export class Relay implements Roll, AskingKeyRing {
         logger.warn('http', 'the registration of a relay cannot be passed on now; it is taken here and told later', { reason: error.message })
       }
     }
-    this.roster.register(agentId, request, parentOf(agentId, path))
+    this.roster.register(agentId, request, parentOf(agentId, path), isPassedOn ? undefined : claimOf(caller))
   }
 
-  async report(agentId: string, report: Report): Promise<boolean> {
+  async report(agentId: string, report: Report, caller: Caller): Promise<boolean> {
+    this.#mustOwn(agentId, caller, 'report for the agent')
     return this.roster.report(agentId, report)
+  }
+
+  #mustOwn(agentId: string, caller: Caller, action: string): void {
+    if (!maySpeakFor(caller, this.roster.ownerOf(agentId))) throw notYours(action, agentId)
   }
 
   async batch(relayId: string | undefined, batch: Batch): Promise<BatchAccepted> {

@@ -1,6 +1,7 @@
 import type { RegisterRequest } from '#lib/contract/agent.ts'
 import type { Batch, BatchAccepted, BatchedAgent, Report } from '#lib/contract/fleet.ts'
 import type { Presence, Sign } from '#lib/distribution/followers.ts'
+import { maySpeakFor } from '#lib/distribution/ownership.ts'
 import type { Clock } from '#lib/runtime/clock.ts'
 import { Agenda } from './agenda.ts'
 import { endConnectionsBelow, enrol, takeFromBelow } from './below.ts'
@@ -55,7 +56,8 @@ export class Roster implements Presence {
 
   seen(sign: Sign): void {
     const entry = this.#members.getOrAdd(sign.agentId)
-    if (!entry) return
+    // Another's key says nothing of this agent.
+    if (!entry || !maySpeakFor(sign.caller, entry.owner)) return
     const now = this.#clock.monotonic()
     // A plain read beside a held connection does not say that it follows by polling, nor that it follows this relay.
     const { connected, via } = entry
@@ -66,7 +68,7 @@ export class Roster implements Presence {
 
   attach(sign: Sign, drop?: () => void): () => void {
     const entry = this.#members.getOrAdd(sign.agentId)
-    if (!entry) return () => {}
+    if (!entry || !maySpeakFor(sign.caller, entry.owner)) return () => {}
     moveTo(entry, undefined)
     const changed = hear(entry, sign, this.#clock.monotonic()) || !entry.connected
     entry.connections++
@@ -88,15 +90,22 @@ export class Roster implements Presence {
   /**
    * Takes a registration.
    * @param relayId the relay below that the agent follows; absent: it follows this one
+   * @param owner the name of the key that it came with; absent: as before
    * @throws ApiError OVERLOADED where there is no room for another agent
    */
-  register(agentId: string, registration: RegisterRequest, relayId?: string): void {
+  register(agentId: string, registration: RegisterRequest, relayId?: string, owner?: string): void {
     const entry = this.#members.getOrAdd(agentId)
     if (!entry) throw noRoom(this.#members.size)
     enrol(entry, registration)
+    entry.owner = owner ?? entry.owner
     moveTo(entry, relayId)
     entry.heardAt = this.#clock.monotonic()
     this.#tell(entry)
+  }
+
+  /** The name of the keys that an agent belongs to; undefined: nobody's. */
+  ownerOf(agentId: string): string | undefined {
+    return this.#members.get(agentId)?.owner
   }
 
   /** Takes an agent's report; false where the agent is not known. */

@@ -2,7 +2,9 @@ import type { RegisterRequest } from '#lib/contract/agent.ts'
 import { type Config, ConfigSchema } from '#lib/contract/config.ts'
 import { ErrorEnvelopeSchema } from '#lib/contract/envelope.ts'
 import { type Batch, type BatchAccepted, BatchAcceptedSchema } from '#lib/contract/fleet.ts'
+import type { Caller } from '#lib/http/caller.ts'
 import { ApiError } from '#lib/http/errors.ts'
+import { callerByHeaders } from '#lib/http/key-headers.ts'
 import { createPeerFetch, failureOf, PeerError, readData } from '#lib/http/peer.ts'
 import { createControllerClient } from '#services/controller/client.ts'
 import type { AgentConfig } from '../config.ts'
@@ -22,11 +24,11 @@ export interface Upstream {
   /** Sends a batch. */
   report(batch: Batch, signal: AbortSignal): Promise<BatchAccepted>
   /**
-   * Whether a key is accepted there; rejects where that cannot be found out.
+   * Whose key it is, of one that is accepted there; undefined where it is not. Rejects where that cannot be found out.
    * @param path as for {@link register}
    * @throws ApiError RELAY_LOOP, OVERLOADED as they come from above
    */
-  accepts(key: string, path: readonly string[]): Promise<boolean>
+  caller(key: string, path: readonly string[]): Promise<Caller | undefined>
   /** The config of a version; undefined where there is none. */
   version(version: number): Promise<Config | undefined>
 }
@@ -35,10 +37,13 @@ export interface Upstream {
  * Makes the calls on the typed client.
  * @param options.etag of the config held, so that a key is checked without the config being sent
  */
-export function createUpstream(config: AgentConfig, options: { readonly ownId: string; readonly etag: () => string | null }): Upstream {
+export function createUpstream(
+  config: AgentConfig,
+  options: { readonly ownId: string; readonly apiKey: () => string; readonly etag: () => string | null },
+): Upstream {
   const peerFetch = createPeerFetch({ maxBytes: config.maxConfigBytes })
-  const clientFor = (apiKey: string) => createControllerClient(config.controllerUrl, { apiKey, fetch: peerFetch })
-  const client = clientFor(config.apiKey)
+  const clientFor = (apiKey: string | (() => string)) => createControllerClient(config.controllerUrl, { apiKey, fetch: peerFetch })
+  const client = clientFor(options.apiKey)
   const behindMs = Math.min(config.requestTimeoutMs, MAX_BEHIND_MS)
   const within = (ms: number, signal?: AbortSignal) => ({ signal: signal ? AbortSignal.any([signal, AbortSignal.timeout(ms)]) : AbortSignal.timeout(ms) })
 
@@ -56,11 +61,11 @@ export function createUpstream(config: AgentConfig, options: { readonly ownId: s
       return readData(answer, BatchAcceptedSchema)
     },
 
-    async accepts(key, path) {
+    async caller(key, path) {
       const etag = options.etag()
       const header = etag === null ? {} : { 'if-none-match': etag }
       const answer = await clientFor(key).config.$get({ query: {}, header }, { headers: { 'X-Relay-Path': path.join(',') }, init: within(behindMs) })
-      return keyAccepted(answer, etag)
+      return (await keyAccepted(answer, etag)) ? callerByHeaders(answer.headers) : undefined
     },
 
     async version(version) {

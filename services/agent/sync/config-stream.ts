@@ -1,6 +1,7 @@
 import { createParser } from 'eventsource-parser'
 import { ENVELOPE_BYTES, ReceivedConfigSchema } from '#lib/contract/config.ts'
 import { cutOffOf } from '#lib/distribution/cut-off.ts'
+import { keyGoneOf } from '#lib/distribution/key-gone.ts'
 import { etagOf } from '#lib/http/etag.ts'
 import { PeerError, tooLarge } from '#lib/http/peer.ts'
 import type { HeldConfig } from './controller-link.ts'
@@ -17,7 +18,7 @@ export interface StreamBounds {
 export type StreamSign =
   | { readonly kind: 'config'; readonly held: HeldConfig }
   /** With it a relay says for how long its controller has been out of reach, in ms; null where it says nothing. */
-  | { readonly kind: 'heartbeat'; readonly relayCutOffMs: number | null }
+  | { readonly kind: 'heartbeat'; readonly relayCutOffMs: number | null; readonly keyGone?: string }
 
 /** The longest time to come back that a stream may name, in ms. */
 const MAX_RETRY_MS = 3_600_000
@@ -54,7 +55,8 @@ export async function readConfigStream(body: ReadableStream<Uint8Array>, bounds:
     },
     onComment: (comment) => {
       pending = 0
-      signs.push({ kind: 'heartbeat', relayCutOffMs: cutOffOf(comment) })
+      const keyGone = keyGoneOf(comment)
+      signs.push({ kind: 'heartbeat', relayCutOffMs: cutOffOf(comment), ...(keyGone === undefined ? {} : { keyGone }) })
     },
     onRetry: (ms) => {
       retryAfterMs = Math.min(ms, MAX_RETRY_MS)

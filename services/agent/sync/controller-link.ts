@@ -54,10 +54,16 @@ export interface ControllerLink {
 /**
  * Makes the link on the typed client.
  * @param registration what the agent says of itself
+ * @param apiKey gives its present key
  * @param relayId its own id where it is a relay: a loop is known by it
  */
-export function createControllerLink(config: AgentConfig, registration: () => RegisterRequest, relayId: string | undefined): ControllerLink {
-  const client = createControllerClient(config.controllerUrl, { apiKey: config.apiKey, fetch: createPeerFetch({ maxBytes: config.maxConfigBytes }) })
+export function createControllerLink(
+  config: AgentConfig,
+  registration: () => RegisterRequest,
+  relayId: string | undefined,
+  apiKey: () => string,
+): ControllerLink {
+  const client = createControllerClient(config.controllerUrl, { apiKey, fetch: createPeerFetch({ maxBytes: config.maxConfigBytes }) })
   let agentId: string | undefined
   const within = (signal: AbortSignal, extraSeconds = 0) => ({
     signal: AbortSignal.any([signal, AbortSignal.timeout(config.requestTimeoutMs + extraSeconds * 1000)]),

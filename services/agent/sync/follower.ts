@@ -1,5 +1,6 @@
 import type { AgentStatus } from '#lib/contract/agent.ts'
 import type { ReceivedConfig } from '#lib/contract/config.ts'
+import { PeerError } from '#lib/http/peer.ts'
 import type { Logger } from '#lib/observe/logger.ts'
 import type { Clock } from '#lib/runtime/clock.ts'
 import type { AgentConfig } from '../config.ts'
@@ -15,9 +16,15 @@ export interface FollowerOptions {
   readonly holding: Holding
   /** Told each time the agent has registered and holds what is latest. */
   readonly onConnected?: (registration: Registration) => void
+  /** Told of a key that the controller accepts no more. */
+  readonly onKeyGone?: (keyId: string) => void
+  /** Looks at once whether this agent has another key by now; asked where its key was refused. */
+  readonly keyChanged?: () => boolean
   readonly logger: Logger
   readonly clock: Clock
 }
+
+const isKeyRefused = (error: unknown): boolean => error instanceof PeerError && (error.status === 401 || error.status === 403)
 
 /**
  * Follows the controller: registers, fetches at once, then follows by stream where it can, else by long poll, else by
@@ -91,6 +98,7 @@ export class Follower {
         for (;;) await this.#step(either)
       } catch (error) {
         if (signal.aborted) break
+        if (isKeyRefused(error) && this.#options.keyChanged?.()) continue
         if (!anew.aborted) await this.#connection.backOff(error, this.pollIntervalSeconds * 1000, signal)
       }
     }
@@ -126,6 +134,7 @@ export class Follower {
         async (sign) => {
           this.#streams.worked()
           if (sign.kind === 'config') await holding.take(sign)
+          else if (sign.keyGone !== undefined) this.#options.onKeyGone?.(sign.keyGone)
           else this.#connection.relaySays(sign.relayCutOffMs)
         },
         signal,

@@ -38,20 +38,25 @@ export class Enrolment {
   /**
    * Takes a registration. One that says nothing new does not touch the database: after a restart, ten thousand agents
    * register again within seconds, and with a full disk they go on as they were.
+   * @param owner whose it is from now on; undefined: as before, and nobody's where it is new
    * @throws ApiError STORE_UNAVAILABLE
    */
-  async take(agentId: string, request: RegisterRequest): Promise<Enrolled> {
+  async take(agentId: string, request: RegisterRequest, owner?: string): Promise<Enrolled> {
     const known = this.#roster.get(agentId)
-    if (known && isRegisteredAs(known.registration, request)) return { record: known, news: undefined }
+    if (known && isRegisteredAs(known.registration, request) && (owner === undefined || owner === known.owner)) return { record: known, news: undefined }
     if (known && known.connections > 0) this.#warnOfTwins(known, request)
-    const stored = await storeAnswers('register the agent', () => this.#store.registerAgent({ agent_id: agentId, ...request }))
+    const stored = await storeAnswers('register the agent', () =>
+      this.#store.registerAgent({ agent_id: agentId, ...request, ...(owner === undefined ? {} : { owner }) }),
+    )
     // Another request may have registered or deleted it meanwhile.
     const there = this.#roster.get(agentId)
     if (there) {
       there.registration = registrationOf(stored)
+      there.owner = stored.owner
       return { record: there, news: 'updated' }
     }
     const record = new AgentRecord(agentId, registrationOf(stored), Date.parse(stored.registered_at), this.#clock.monotonic())
+    record.owner = stored.owner
     this.#presence.arrived(record)
     this.#roster.add(record)
     return { record, news: 'registered' }

@@ -4,7 +4,9 @@ import type { FleetStatus } from '#lib/contract/fleet-status.ts'
 import type { Agent, AgentsPage, AgentsQuery } from '#lib/contract/inventory.ts'
 import type { ConfigFeed } from '#lib/distribution/feed.ts'
 import type { Presence, Roll, Sign } from '#lib/distribution/followers.ts'
+import { claimOf, maySpeakFor, notYours } from '#lib/distribution/ownership.ts'
 import { parentOf } from '#lib/distribution/relay-path.ts'
+import { bootstrapCaller, type Caller, may } from '#lib/http/caller.ts'
 import type { Logger } from '#lib/observe/logger.ts'
 import type { Distribution } from '#lib/observe/metrics/distribution.ts'
 import type { Clock } from '#lib/runtime/clock.ts'
@@ -33,6 +35,8 @@ export interface FleetParts {
   readonly logger: Logger
   /** Told of each agent that has applied the latest version: how long after the publish, in seconds. */
   readonly propagation?: Pick<Distribution, 'observe'>
+  /** Whether any key of a name is still accepted; absent: always. */
+  readonly ownerLives?: (name: string) => boolean
 }
 
 /** The agents of this controller: all of them in memory, so that a request of one touches no database. */
@@ -51,6 +55,7 @@ export class Fleet implements Presence, Roll {
   readonly #batches: RelayBatches
   readonly #passes: Passes
   readonly #propagation: Pick<Distribution, 'observe'> | undefined
+  readonly #ownerLives: (name: string) => boolean
   /** The fleet at a glance, at most a quarter of a second old. */
   readonly status: () => Promise<FleetStatus>
 
@@ -60,6 +65,7 @@ export class Fleet implements Presence, Roll {
     this.#clock = parts.clock
     this.#logger = parts.logger
     this.#propagation = parts.propagation
+    this.#ownerLives = parts.ownerLives ?? (() => true)
     this.#roster = roster
     this.#sessions = sessions
     this.#liveness = new Liveness({ ...parts, roster })
@@ -97,16 +103,20 @@ export class Fleet implements Presence, Roll {
     return this.#presence.attach(sign, drop)
   }
 
-  async register(agentId: string, request: RegisterRequest, path: readonly string[]): Promise<void> {
-    const { record, news } = await this.#enrolment.take(agentId, request)
+  async register(agentId: string, request: RegisterRequest, path: readonly string[], caller: Caller = bootstrapCaller): Promise<void> {
+    // A relay that passes a registration on speaks for the one below it, and makes it nobody's.
+    const isPassedOn = path.length > 1 && may(caller, 'batch')
+    if (!isPassedOn) this.#mustOwn(this.#roster.get(agentId), caller, 'register the agent')
+    const { record, news } = await this.#enrolment.take(agentId, request, isPassedOn ? undefined : claimOf(caller))
     const relayId = parentOf(agentId, path)
     record.heardAt(this.#clock.monotonic())
     if (relayId !== record.relayId && record.connections === 0) this.#presence.move(record, relayId)
     if (news) this.#logger.info('http', `${news} an agent`, { agent_id: agentId, hostname: request.hostname, ...(relayId ? { relay_id: relayId } : {}) })
   }
 
-  async report(agentId: string, report: Report): Promise<boolean> {
+  async report(agentId: string, report: Report, caller: Caller = bootstrapCaller): Promise<boolean> {
     const record = this.#roster.get(agentId)
+    this.#mustOwn(record, caller, 'report for the agent')
     if (record) this.#take(record, report)
     return record !== undefined
   }
@@ -160,6 +170,12 @@ export class Fleet implements Presence, Roll {
   async close(): Promise<void> {
     this.#convergence.close()
     await this.#writer.close()
+  }
+
+  /** Whose owner has no key any more belongs to nobody. */
+  #mustOwn(record: AgentRecord | undefined, caller: Caller, action: string): void {
+    if (record === undefined || maySpeakFor(caller, record.owner)) return
+    if (record.owner !== null && this.#ownerLives(record.owner)) throw notYours(action, record.id)
   }
 
   #take(record: AgentRecord, report: Report): void {

@@ -1,4 +1,5 @@
 import type { Presence, Sign } from '#lib/distribution/followers.ts'
+import { maySpeakFor } from '#lib/distribution/ownership.ts'
 import type { Clock } from '#lib/runtime/clock.ts'
 import type { AgentRecord } from './record.ts'
 import type { Roster } from './roster.ts'
@@ -23,12 +24,14 @@ export class FleetPresence implements Presence {
 
   seen(sign: Sign): void {
     const record = this.#roster.get(sign.agentId)
-    if (record !== undefined) this.#heard(record, sign)
+    if (record !== undefined && maySpeakFor(sign.caller, record.owner)) this.#heard(record, sign)
   }
 
   attach(sign: Sign, drop?: () => void): () => void {
     const { agentId, via, heldVersion } = sign
     const record = this.#roster.get(agentId)
+    // Another's key says nothing of this agent.
+    if (record !== undefined && !maySpeakFor(sign.caller, record.owner)) return () => {}
     if (record === undefined) this.#strangers.add(agentId, { connections: 1, drops: drop ? [drop] : [], via, heldVersion: heldVersion || null })
     else {
       this.#heard(record, sign)

@@ -48,6 +48,8 @@ export class AgentRecord {
   /** Wall time, ms since the epoch. */
   readonly registeredAt: number
   registration: Registration
+  /** The name of the keys that it belongs to; null: nobody's. */
+  owner: string | null = null
   via: FollowMode | null = null
   heldVersion: number | null = null
   /** Its last report, without its hits. */

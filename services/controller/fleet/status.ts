@@ -80,6 +80,7 @@ async function count({ roster, liveness, convergence, passes, feed }: StatusPart
     agents: {
       total,
       online,
+      reporting,
       by_state: { ...Object.fromEntries(states), ...(total > online ? { offline: total - online } : {}) },
       by_version: Object.fromEntries([...byVersion].map(([version, agents]) => [version ?? 'none', agents])),
     },

@@ -9,6 +9,7 @@ export function recordOf({ agent, state }: InventoryEntry, sessions: RelaySessio
   const seenAt = state?.last_seen_at ?? Date.parse(agent.updated_at)
   const lastSeen = clock.monotonic() - Math.min(Math.max(0, clock.now() - seenAt), MAX_AGE_MS)
   const record = new AgentRecord(agent.agent_id, registrationOf(agent), Date.parse(agent.registered_at), lastSeen)
+  record.owner = agent.owner
   if (state === undefined) return record
   record.savedSeen = lastSeen
   record.via = state.via

@@ -1,6 +1,6 @@
 import { createRoute, z } from '@hono/zod-openapi'
 import { AuditPageSchema, AuditQuerySchema } from '#lib/contract/audit.ts'
-import { answer, errorAnswer, keyErrors } from '#lib/http/answers.ts'
+import { answer, callerErrors, errorAnswer } from '#lib/http/answers.ts'
 import { createRouter } from '#lib/http/app.ts'
 import { requires } from '#lib/http/caller.ts'
 import { ok } from '#lib/http/reply.ts'
@@ -19,7 +19,7 @@ const audit = createRoute({
   responses: {
     200: answer(200, 'Entries, and the newest of all.', AuditPageSchema),
     400: errorAnswer('INVALID_REQUEST'),
-    ...keyErrors,
+    ...callerErrors,
     503: errorAnswer('STORE_UNAVAILABLE', 'OVERLOADED'),
   },
 })
@@ -37,7 +37,7 @@ const backup = createRoute({
       content: { 'application/vnd.sqlite3': { schema: z.string().meta({ format: 'binary' }), example: 'SQLite format 3' } },
       headers: { 'Repr-Digest': { description: 'SHA-256 of the file, base64 between colons.', schema: { type: 'string' as const, example: 'sha-256=:…=:' } } },
     },
-    ...keyErrors,
+    ...callerErrors,
     503: errorAnswer('STORE_UNAVAILABLE', 'OVERLOADED'),
   },
 })

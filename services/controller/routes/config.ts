@@ -4,7 +4,7 @@ import { ConfigSchema, PublishRequestSchema } from '#lib/contract/config.ts'
 import { DryRunSchema, PublishQuerySchema, RollbackRequestSchema } from '#lib/contract/history.ts'
 import { etagHeader } from '#lib/distribution/routes/latest.ts'
 import { versionRoutes } from '#lib/distribution/routes/version.ts'
-import { answer, bodyErrors, errorAnswer, jsonRequest, keyErrors } from '#lib/http/answers.ts'
+import { answer, bodyErrors, callerErrors, errorAnswer, jsonRequest } from '#lib/http/answers.ts'
 import { createRouter } from '#lib/http/app.ts'
 import { strictJsonBody } from '#lib/http/body.ts'
 import { requires } from '#lib/http/caller.ts'
@@ -40,7 +40,7 @@ const publishAnswers = {
   201: { ...answer(201, 'Published, and on the disk.', ConfigSchema), headers: { ...etagHeader, ...replayed } },
   ...bodyErrors,
   400: errorAnswer('INVALID_REQUEST', 'SCHEMA_VIOLATION'),
-  ...keyErrors,
+  ...callerErrors,
   409: errorAnswer('IDEMPOTENCY_KEY_REUSED'),
   412: errorAnswer('VERSION_CONFLICT'),
   503: errorAnswer('STORE_UNAVAILABLE', 'OVERLOADED'),

@@ -1,6 +1,6 @@
 import { createRoute } from '@hono/zod-openapi'
 import { DiffQuerySchema, HistoryPageSchema, HistoryQuerySchema, VersionDiffSchema } from '#lib/contract/history.ts'
-import { answer, errorAnswer, keyErrors } from '#lib/http/answers.ts'
+import { answer, callerErrors, errorAnswer } from '#lib/http/answers.ts'
 import { createRouter } from '#lib/http/app.ts'
 import { requires } from '#lib/http/caller.ts'
 import { ApiError } from '#lib/http/errors.ts'
@@ -19,7 +19,7 @@ const history = createRoute({
   responses: {
     200: answer(200, 'Versions, without their data unless it is asked for.', HistoryPageSchema),
     400: errorAnswer('INVALID_REQUEST'),
-    ...keyErrors,
+    ...callerErrors,
     503: errorAnswer('STORE_UNAVAILABLE', 'OVERLOADED'),
   },
 })
@@ -34,7 +34,7 @@ const diff = createRoute({
   responses: {
     200: answer(200, 'As a JSON Patch (RFC 6902), and as lines for people.', VersionDiffSchema),
     400: errorAnswer('INVALID_VERSION', 'INVALID_REQUEST'),
-    ...keyErrors,
+    ...callerErrors,
     404: errorAnswer('NOT_FOUND'),
     503: errorAnswer('STORE_UNAVAILABLE', 'OVERLOADED'),
   },

@@ -1,6 +1,6 @@
 import { createRoute } from '@hono/zod-openapi'
 import { ConfigSchemaRequestSchema, MAX_SCHEMA_BYTES, SchemaDeletedSchema, SchemaQuerySchema, StoredSchemaSchema } from '#lib/contract/config-schema.ts'
-import { answer, bodyErrors, errorAnswer, jsonRequest, keyErrors } from '#lib/http/answers.ts'
+import { answer, bodyErrors, callerErrors, errorAnswer, jsonRequest } from '#lib/http/answers.ts'
 import { createRouter } from '#lib/http/app.ts'
 import { strictJsonBody } from '#lib/http/body.ts'
 import { requires } from '#lib/http/caller.ts'
@@ -19,7 +19,7 @@ const read = createRoute({
   middleware: [requires('publish', 'read the config schema')],
   responses: {
     200: answer(200, 'What the data of every config has to meet.', StoredSchemaSchema),
-    ...keyErrors,
+    ...callerErrors,
     404: errorAnswer('NOT_FOUND'),
     503: errorAnswer('OVERLOADED'),
   },
@@ -37,7 +37,7 @@ const set = createRoute({
     200: answer(200, 'In force.', StoredSchemaSchema),
     ...bodyErrors,
     400: errorAnswer('INVALID_REQUEST', 'INVALID_SCHEMA', 'SCHEMA_VIOLATION'),
-    ...keyErrors,
+    ...callerErrors,
     503: errorAnswer('STORE_UNAVAILABLE', 'OVERLOADED'),
   },
 })
@@ -52,7 +52,7 @@ const remove = createRoute({
   responses: {
     200: answer(200, 'Configs may be anything again that the contract takes.', SchemaDeletedSchema),
     400: errorAnswer('INVALID_REQUEST'),
-    ...keyErrors,
+    ...callerErrors,
     404: errorAnswer('NOT_FOUND'),
     503: errorAnswer('STORE_UNAVAILABLE', 'OVERLOADED'),
   },

@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { parentOf, relayPathOf } from '#lib/distribution/relay-path.ts'
 import { signOf } from '#lib/distribution/sign.ts'
+import { bootstrapCaller } from '#lib/http/caller.ts'
 
 const held = { ifNoneMatch: '"7"', configId: null }
-const idIn = (id: string) => signOf({ get: (name) => (name === 'x-agent-id' ? id : null) }, held, 'poll')?.agentId
+const idIn = (id: string) => signOf({ get: (name) => (name === 'x-agent-id' ? id : null) }, held, 'poll', bootstrapCaller)?.agentId
 
 describe('an id in a header', () => {
   test.each(['', 'x'.repeat(65), 'ä', 'a\tb'])('%j is none: a batch with it would be refused', (id) => {

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { errorOf, TestController } from '#test/_support/controller.ts'
 import { TempFolder } from '#test/_support/temp.ts'
 
-const leftovers = (controller: TestController) => readdirSync(controller.folder.path).filter((name) => name.includes('.backup-'))
+const leftovers = (controller: TestController) => readdirSync(controller.folder.path).filter((name) => name.includes('.sending-backup'))
 
 /** Saves an answer's file and opens it. */
 async function opened(answer: Response, folder: TempFolder): Promise<Database.Database> {
@@ -48,7 +48,7 @@ describe('GET /backup', () => {
 
   it('leaves nothing of a killed one behind the next start', async () => {
     await using controller = await TestController.open()
-    writeFileSync(controller.folder.file('controller.db.backup-1'), 'half')
+    writeFileSync(controller.folder.file('controller.db.1.sending-backup'), 'half')
     const { Backups } = await import('#services/controller/backup.ts')
     new Backups(controller.deps.store, controller.folder.file('controller.db'))
     expect(leftovers(controller)).toEqual([])

@@ -23,7 +23,7 @@ describe('GET /status', () => {
     await using _ = controller
     expect(await status()).toEqual({
       latest_version: null,
-      agents: { total: 0, online: 0, by_state: {}, by_version: {} },
+      agents: { total: 0, online: 0, reporting: 0, by_state: {}, by_version: {} },
       converged_ratio: null,
       slowest: [],
       last_publish: null,
@@ -44,7 +44,13 @@ describe('GET /status', () => {
     await poll(controller, id(5), 2)
     expect(await status()).toEqual({
       latest_version: 2,
-      agents: { total: 6, online: 5, by_state: { registered: 2, pending: 1, applied: 1, failed: 1, offline: 1 }, by_version: { none: 2, 1: 2, 2: 1 } },
+      agents: {
+        total: 6,
+        online: 5,
+        reporting: 4,
+        by_state: { registered: 2, pending: 1, applied: 1, failed: 1, offline: 1 },
+        by_version: { none: 2, 1: 2, 2: 1 },
+      },
       // Of pending, applied, failed and the one that follows by its id; a Go agent does not report.
       converged_ratio: 0.25,
       slowest: [

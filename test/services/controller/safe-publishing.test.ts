@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { AuditPageSchema } from '#lib/contract/audit.ts'
 import { ConfigSchema } from '#lib/contract/config.ts'
 import { StoredSchemaSchema } from '#lib/contract/config-schema.ts'
@@ -156,6 +156,19 @@ describe('the config schema', () => {
     expect(position).toBeGreaterThanOrEqual(0)
     const configs = new Map((await history(controller, '?data=true&limit=1000')).map((config) => [config.version, config.data]))
     for (const { version_after } of entries.slice(position + 1)) expect(configs.get(version_after ?? 0)).toEqual({ n: expect.any(Number) })
+  })
+
+  it('that is set between the check of a config and its storing is what the config has to meet', async () => {
+    await using controller = await TestController.open()
+    const { schema } = controller.deps
+    const opinion = schema.opinion.bind(schema)
+    vi.spyOn(schema, 'opinion').mockImplementationOnce(async (action, text) => {
+      const before = await opinion(action, text)
+      await dataOf(await controller.request('/config/schema', put({ properties: { n: { type: 'number' } } })), 200, StoredSchemaSchema)
+      return before
+    })
+    await errorOf(await publish(controller, { n: 'x' }), 400, 'SCHEMA_VIOLATION')
+    expect(await history(controller)).toEqual([])
   })
 
   it('that the latest config does not meet is refused, unless it is forced', async () => {

@@ -11,6 +11,7 @@ import { FleetStatusSchema } from '#lib/contract/fleet-status.ts'
 import { HealthSchema, ReadySchema } from '#lib/contract/health.ts'
 import { DryRunSchema, HistoryPageSchema, VersionDiffSchema } from '#lib/contract/history.ts'
 import { AgentDeletedSchema, AgentSchema, AgentsPageSchema } from '#lib/contract/inventory.ts'
+import { KeyRevokedSchema, KeysSchema, MadeKeySchema } from '#lib/contract/keys.ts'
 import { ApiError } from '#lib/http/errors.ts'
 import { type Store, StoreUnavailableError } from '#lib/store/port.ts'
 import { checkError, dataOf, errorOf, TestController, type TestRequest } from '#test/_support/controller.ts'
@@ -56,6 +57,7 @@ const config = { data: { url: 'https://example.com/ping' } }
 const repeat = { body: config, headers: { 'Idempotency-Key': 'once' } }
 const other = { body: { data: {} }, headers: repeat.headers }
 const back = { body: { version: 1 } }
+const newKey = { body: { name: 'web-01', role: 'agent' } }
 const schema = { method: 'PUT', body: { type: 'object', required: ['url'] } }
 const demandUrl = (controller: TestController) => controller.request('/config/schema?force=true', schema)
 const overload = () => {
@@ -79,6 +81,11 @@ interface Case {
   readonly before?: (controller: TestController) => unknown
 }
 
+/** As many wrong keys as an address may send at once. */
+async function tryKeys(controller: TestController): Promise<void> {
+  for (let i = 0; i < 10; i++) await controller.request('/status', { key: `wrong-${i}` })
+}
+
 const keyCases = (operation: string, request: TestRequest): Case[] => [
   { operation, status: 401, request: { ...request, key: null }, body: 'UNAUTHORIZED' },
   { operation, status: 403, request: { ...request, key: 'wrong' }, body: 'FORBIDDEN' },
@@ -90,6 +97,7 @@ const keyCases = (operation: string, request: TestRequest): Case[] => [
     body: 'FORBIDDEN_ORIGIN',
     name: 'a page',
   },
+  { operation, status: 429, request: { ...request, key: 'wrong' }, before: tryKeys, body: 'TOO_MANY_ATTEMPTS' },
 ]
 const bodyCases = (operation: string, limit: number): Case[] => [
   { operation, status: 400, request: { method: 'POST', body: '{"data":' }, body: 'INVALID_REQUEST', name: 'broken JSON' },
@@ -249,6 +257,32 @@ const cases: readonly Case[] = [
     ...keyCases(operation, { method: 'DELETE' }),
   ]),
 
+  { operation: 'post /keys', status: 201, request: newKey, body: MadeKeySchema },
+  {
+    operation: 'post /keys',
+    status: 400,
+    request: { body: { ...newKey.body, expires_at: '2020-01-01T00:00:00Z' } },
+    body: 'INVALID_REQUEST',
+    name: 'a time that is over',
+  },
+  { operation: 'post /keys', status: 503, request: newKey, open: { overrides: { store: awayStore } }, body: 'STORE_UNAVAILABLE' },
+  ...bodyCases('post /keys', 16 * 1024),
+  ...keyCases('post /keys', newKey),
+  { operation: 'get /keys', status: 200, before: (controller) => controller.request('/keys', newKey), body: KeysSchema },
+  { operation: 'get /keys', status: 503, before: ({ deps }) => vi.spyOn(deps.keyMaker, 'list').mockImplementation(overload), body: 'OVERLOADED' },
+  ...keyCases('get /keys', {}),
+  { operation: 'delete /keys/{id}', status: 400, path: `/keys/${'x'.repeat(65)}`, request: { method: 'DELETE' }, body: 'INVALID_REQUEST' },
+  { operation: 'delete /keys/{id}', status: 404, path: '/keys/nobody', request: { method: 'DELETE' }, body: 'NOT_FOUND' },
+  {
+    operation: 'delete /keys/{id}',
+    status: 503,
+    path: '/keys/x',
+    request: { method: 'DELETE' },
+    open: { overrides: { store: awayStore } },
+    body: 'STORE_UNAVAILABLE',
+  },
+  ...keyCases('delete /keys/{id}', { method: 'DELETE' }),
+
   { operation: 'get /audit', status: 200, published: 2, body: AuditPageSchema },
   { operation: 'get /audit', status: 400, path: '/audit?limit=0', body: 'INVALID_REQUEST' },
   { operation: 'get /audit', status: 503, open: { overrides: { store: awayStore } }, body: 'STORE_UNAVAILABLE' },
@@ -294,7 +328,7 @@ describe('the controller answers', () => {
     },
   )
 
-  it.each(['post /register', 'post /config', 'post /config/rollback', 'put /config/schema', 'post /agents/reports', 'post /agents/{id}/report'])(
+  it.each(['post /register', 'post /config', 'post /config/rollback', 'put /config/schema', 'post /keys', 'post /agents/reports', 'post /agents/{id}/report'])(
     '%s: 408 to a body that stops',
     async (operation) => {
       await using controller = await TestController.open()
@@ -323,6 +357,14 @@ describe('the controller answers', () => {
     const answer = await controller.request('/metrics', { key: null })
     expect([answer.status, answer.headers.get('Content-Type')]).toEqual([200, 'text/plain; version=0.0.4; charset=utf-8'])
     seen.add(`get /metrics ${answer.status}`)
+  })
+
+  it('delete /keys/{id}: 200', async () => {
+    await using controller = await TestController.open()
+    const { id } = await dataOf(await controller.request('/keys', newKey), 201, MadeKeySchema)
+    const answer = await controller.request(`/keys/${id}`, { method: 'DELETE' })
+    expect(await dataOf(answer, 200, KeyRevokedSchema)).toEqual({ id, revoked: true })
+    seen.add(`delete /keys/{id} ${answer.status}`)
   })
 
   it('get /backup: 200', async () => {
