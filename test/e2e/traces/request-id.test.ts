@@ -23,9 +23,9 @@ test('the id and the trace of a publish go with its config: on the wire, and int
   using folder = new TempFolder()
   await using controller = startService('controller', { DATA_DIR: folder.file('controller') })
   const controllerUrl = `http://127.0.0.1:${await controller.listening()}`
-  const worker = startService('worker', { DATA_DIR: folder.file('worker') })
+  await using worker = startService('worker', { DATA_DIR: folder.file('worker') })
   const workerPort = await worker.listening()
-  const agent = startService('agent', { CONTROLLER_URL: controllerUrl, WORKER_URL: `http://127.0.0.1:${workerPort}`, DATA_DIR: folder.file('agent') })
+  await using agent = startService('agent', { CONTROLLER_URL: controllerUrl, WORKER_URL: `http://127.0.0.1:${workerPort}`, DATA_DIR: folder.file('agent') })
   await agent.line('following', ({ msg }) => msg.includes('following the controller'))
   const published = await fetch(`${controllerUrl}/config`, {
     method: 'POST',
