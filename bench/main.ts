@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { backlog } from './scenarios/backlog.ts'
+import { counting } from './scenarios/counting.ts'
 import { dead } from './scenarios/dead.ts'
 import { enqueue } from './scenarios/enqueue.ts'
 import { etcd } from './scenarios/etcd.ts'
@@ -30,6 +31,7 @@ import { textTable } from './support/table.ts'
 
 const scenarios: readonly Scenario[] = [
   read,
+  counting,
   publish,
   watchers,
   follow,

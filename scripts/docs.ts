@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { cliPage } from './docs/cli.ts'
 import { environmentTable } from './docs/environment.ts'
 import { errorsPage } from './docs/errors.ts'
+import { metricsPage } from './docs/metrics.ts'
 import { rolesTable } from './docs/roles.ts'
 import { routesTable } from './docs/routes.ts'
 
@@ -58,7 +59,8 @@ const scratch = mkdtempSync(join(tmpdir(), 'dcm-docs-'))
 try {
   put('docs/errors.md', errorsPage())
   put('docs/cli.md', cliPage())
-  const routes = await routesTable(scratch)
+  put('docs/metrics.md', await metricsPage(join(scratch, 'metrics')))
+  const routes = await routesTable(join(scratch, 'routes'))
   const environment = environmentTable()
   fill('README.md', { routes, environment })
   fill('docs/configuration.md', { environment })

@@ -65,6 +65,9 @@ export const runOpenLoop = command(
 export const bareListen = command('listen', z.object({ version: count, head: z.string(), tail: z.string(), port: z.number().optional() }), listening)
 export const bareWaiting = command('waiting', nothing, z.object({ waiting: count }))
 
+/** children/controller.ts: serves as our controller does, and counts its answers or not. */
+export const serveController = command('serve', z.object({ folder: z.string(), counting: z.boolean() }), listening)
+
 /** children/raw-inserts.ts: single committed inserts. */
 export const openInserts = command('open', z.object({ path: z.string(), row: z.enum(['config', 'hit']), json: z.string() }), nothing)
 export const runInserts = command('run', z.object({ ms: z.number().positive() }), rate)

@@ -74,6 +74,7 @@ export const HitResultSchema = z
       .optional()
       .meta({ description: `Each attempt that was charged, oldest first, the last ${MAX_HISTORY}.` }),
     config_version: z.number().int().optional().meta({ description: 'The version of the config that the hit was accepted with.' }),
+    request_id: z.string().optional().meta({ description: 'Of the request that queued it; log lines about it have it too.' }),
     enqueued_at: z.iso.datetime().optional(),
     finished_at: z.iso.datetime().optional(),
   })
@@ -90,6 +91,7 @@ export const HitResultSchema = z
       timings: { resolve: 0.4, connect: 0.6, processing: 3.1, transfer: 0.2, total: 4.4, reused: false },
       history: [{ attempt: 1, started_at: '2026-11-24T09:00:00.009Z', total_ms: 4.4, status_code: 200 }],
       config_version: 7,
+      request_id: '0f1c7b52-6a0e-4c1d-9a57-3d5f0a4f7f11',
       enqueued_at: '2026-11-24T09:00:00.000Z',
       finished_at: '2026-11-24T09:00:00.014Z',
     },

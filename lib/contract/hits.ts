@@ -18,6 +18,7 @@ export const ListedHitSchema = z
     headers: z.record(z.string(), z.string()).optional().meta({ description: 'As the config gives them; values that look like credentials are masked.' }),
     body_bytes: z.number().int().optional().meta({ description: 'How large the body of the request is.' }),
     config_version: z.number().int(),
+    request_id: z.string().optional().meta({ description: 'Of the request that queued it.' }),
     attempts: z.number().int(),
     status_code: z.number().int().optional(),
     error_class: z.enum(hitErrorClasses).optional(),

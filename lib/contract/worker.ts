@@ -27,6 +27,8 @@ export const WorkerConfigSchema = z
     data: z.record(z.string(), z.unknown()),
     poll_interval_seconds: z.number().int().optional(),
     created_at: z.string().optional(),
+    request_id: z.string().optional().meta({ description: 'Of the request that gave it: where an agent did, of the publish.' }),
+    traceparent: z.string().optional().meta({ description: 'W3C Trace Context of that request, where it had one.' }),
   })
   .meta({ id: 'WorkerConfig', example: { version: 7, data: { url: 'https://example.com/ping' }, poll_interval_seconds: 30 } })
 export type WorkerConfig = z.infer<typeof WorkerConfigSchema>

@@ -48,6 +48,7 @@ export class ConfigStreams {
   readonly #slots: Set<Stream>[] = Array.from({ length: HEARTBEAT_SLOTS }, () => new Set())
   #opened = 0
   #open = 0
+  #cutOff = 0
   #beat = 0
   #timer: NodeJS.Timeout | undefined
 
@@ -74,6 +75,11 @@ export class ConfigStreams {
   /** How many streams are open. */
   get open(): number {
     return this.#open
+  }
+
+  /** How many were cut off since they were not read. */
+  get cutOff(): number {
+    return this.#cutOff
   }
 
   /**
@@ -182,6 +188,7 @@ export class ConfigStreams {
   }
 
   #cut(stream: Stream): void {
+    this.#cutOff++
     this.#logger.warn('http', 'watcher_too_slow: a reader of the stream does not read and was cut off', { buffered_bytes: stream.sink.buffered })
     stream.sink.cut()
   }

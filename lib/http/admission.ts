@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import type { Logger } from '../observe/logger.ts'
 import { type Clock, systemClock } from '../runtime/clock.ts'
 import { descriptorLimit } from '../runtime/descriptors.ts'
+import { markHeld } from './counted-response.ts'
 import { ApiError } from './errors.ts'
 import { writeError } from './reply.ts'
 import { requestIdFrom } from './request-id.ts'
@@ -24,7 +25,10 @@ const LOG_EVERY_MS = 10_000
 const HELD = 'held'
 
 /** Says that a request is held from now on, by Node's own response where there is one. */
-export const beginsToWait = (outgoing: ServerResponse | undefined): void => void outgoing?.emit(HELD)
+export function beginsToWait(outgoing: ServerResponse | undefined): void {
+  markHeld(outgoing)
+  outgoing?.emit(HELD)
+}
 
 /** Probes are answered however busy the service is: else it would be restarted for being busy. */
 const probe = /^\/(?:health|ready|metrics)$/

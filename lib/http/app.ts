@@ -1,5 +1,6 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
 import type { Logger } from '../observe/logger.ts'
+import { noteRoute } from './counted-response.ts'
 import { ApiError, answerTo, invalidRequest } from './errors.ts'
 import { errorResponse } from './reply.ts'
 import { requestId } from './request-id.ts'
@@ -42,6 +43,7 @@ export function createApp(options: { readonly logger: Logger; readonly refusesHe
   const app = createRouter()
   const refusesHead = new Set(options.refusesHead)
   let allowed: ((path: string) => string[]) | undefined
+  app.use(noteRoute)
 
   app.notFound((c) => {
     allowed ??= allowedMethods(app.routes, refusesHead)

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import type { Context } from 'hono'
 import { beginsToWait } from './admission.ts'
+import { markHeld } from './counted-response.ts'
 import { outgoingOf } from './outgoing.ts'
 
 /** Bytes of a stream, and the same as one chunk of HTTP/1.1 (RFC 9112, section 7.1); made once for all who get them. */
@@ -73,7 +74,9 @@ class NodeSink implements EventSink {
  * Lets go of the headers of a request that is held: nobody reads them any more, and they are a quarter of the heap
  * that a watcher costs (measured: 9.5 KB for each stream with them, 7.2 without).
  */
-export function forgetHeaders({ req }: ServerResponse): void {
+export function forgetHeaders(outgoing: ServerResponse): void {
+  const { req } = outgoing
+  markHeld(outgoing)
   req.headers = {}
   req.rawHeaders = []
 }
@@ -83,6 +86,7 @@ export function forgetHeaders({ req }: ServerResponse): void {
  * @param requestId goes out as `X-Request-Id`
  */
 export function beginEvents(outgoing: ServerResponse, requestId: string): EventSink {
+  markHeld(outgoing)
   outgoing.writeHead(200, { ...eventHeaders, 'X-Request-Id': requestId })
   outgoing.flushHeaders()
   forgetHeaders(outgoing)

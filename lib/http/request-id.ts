@@ -4,9 +4,12 @@ import type { Context } from 'hono'
 /** What an inbound request id may be; anything else is replaced. */
 const acceptable = /^[A-Za-z0-9._-]{1,128}$/
 
+/** Whether a text can be the id of a request. */
+export const isRequestId = (text: string): boolean => acceptable.test(text)
+
 /** The id of a request from its `X-Request-Id` header: kept where it is acceptable, else a new UUID. */
 export function requestIdFrom(header: string | null): string {
-  return header !== null && acceptable.test(header) ? header : randomUUID()
+  return header !== null && isRequestId(header) ? header : randomUUID()
 }
 
 declare module 'hono' {

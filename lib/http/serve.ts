@@ -4,8 +4,10 @@ import type { Duplex } from 'node:stream'
 import { getRequestListener, RequestError } from '@hono/node-server'
 import { errorBody } from '../contract/envelope.ts'
 import { type ErrorCode, errorTable } from '../contract/errors.ts'
+import type { RequestCounts } from '../observe/metrics/requests.ts'
 import { StartError } from '../runtime/env.ts'
 import type { Admission } from './admission.ts'
+import { countedResponse } from './counted-response.ts'
 import { requestIdFrom } from './request-id.ts'
 
 /** How long a client may take to send its headers and its whole request, in ms: a trickle is cut off. */
@@ -46,7 +48,7 @@ function answerUnderWay(socket: Duplex): ServerResponse | undefined {
 }
 
 /** Answers what could not be parsed, and closes the connection. */
-function connectionRefuser(): (error: Error & { code?: string }, socket: Duplex) => void {
+function connectionRefuser(requests: RequestCounts | undefined): (error: Error & { code?: string }, socket: Duplex) => void {
   const waiting = new WeakSet<Duplex>()
   return function refuse(error, socket) {
     if (waiting.has(socket)) return
@@ -65,13 +67,14 @@ function connectionRefuser(): (error: Error & { code?: string }, socket: Duplex)
       return
     }
     const [code, message] = parserErrors[error.code ?? ''] ?? ['INVALID_REQUEST', 'Cannot take the request: it is not valid HTTP']
-    endWith(socket, code, message)
+    endWith(socket, code, message, requests)
   }
 }
 
 /** Writes an error straight to a socket, and closes it. */
-function endWith(socket: Duplex, code: ErrorCode, message: string): void {
+function endWith(socket: Duplex, code: ErrorCode, message: string, requests: RequestCounts | undefined): void {
   const { status } = errorTable[code]
+  requests?.refused(status)
   const id = requestIdFrom(null)
   const body = JSON.stringify(errorBody(id, code, message))
   const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: application/json\r\nX-Request-Id: ${id}\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n`
@@ -131,9 +134,11 @@ export async function serve(options: {
   readonly timeouts?: RequestTimeouts
   /** What it takes at once; absent: everything. */
   readonly admission?: Admission
+  /** Where each answer is counted; absent: nowhere. */
+  readonly requests?: RequestCounts | undefined
 }): Promise<Listening> {
   const timeouts = options.timeouts ?? defaultTimeouts
-  const { fastLane, admission } = options
+  const { fastLane, admission, requests } = options
   const road = getRequestListener(options.fetch, { errorHandler: refuseRequest })
   const bounded = admission ? admission.bound(road) : road
   const listener = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
@@ -152,15 +157,18 @@ export async function serve(options: {
       maxHeaderSize: 16 * 1024,
       // Node's own refusal of a missing Host has no body: the listener refuses it with the envelope.
       requireHostHeader: false,
+      ...(requests ? { ServerResponse: countedResponse(requests) } : {}),
     },
     listener,
   )
   const silent = trackSilent(server)
   admission?.watch(server)
-  server.on('clientError', connectionRefuser())
+  server.on('clientError', connectionRefuser(requests))
   // Node's own answers, a bare 417 and a closed connection, are not in the contract; RFC 9110 section 10.1.1 lets us ignore an unknown Expect.
   server.on('checkExpectation', listener)
-  server.on('connect', (_request, socket) => endWith(socket, 'INVALID_REQUEST', 'Cannot take the request: CONNECT asks for a tunnel, and this is no proxy'))
+  server.on('connect', (_request, socket) =>
+    endWith(socket, 'INVALID_REQUEST', 'Cannot take the request: CONNECT asks for a tunnel, and this is no proxy', requests),
+  )
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(new StartError(listenProblem(error, options), 69)))
     server.listen({ port: options.port, ...(options.host === undefined ? {} : { host: options.host }), backlog: 4096 }, resolve)

@@ -25,6 +25,7 @@ export function finalResult(job: HitJob, outcome: HitOutcomeResult, { attempts, 
     attempts,
     ...(history.length === 0 ? {} : { history: [...history] }),
     config_version: job.config_version,
+    ...(job.request_id === undefined ? {} : { request_id: job.request_id }),
     enqueued_at: new Date(job.enqueued_at).toISOString(),
     finished_at: new Date(finishedAt).toISOString(),
   }
@@ -41,6 +42,7 @@ export function unfinishedResult(job: HitJob, started: boolean, { attempts, hist
     attempts,
     ...(history.length === 0 ? {} : { history: [...history] }),
     config_version: job.config_version,
+    ...(job.request_id === undefined ? {} : { request_id: job.request_id }),
     enqueued_at: new Date(job.enqueued_at).toISOString(),
   }
 }

@@ -12,10 +12,18 @@ export interface HitJob {
   readonly config_version: number
   /** When it was accepted, ms since the epoch. */
   readonly enqueued_at: number
+  /** The id of the request that queued it; one is made for a scheduled hit. Absent in jobs from before there was one. */
+  readonly request_id?: string
+  /** The trace that it belongs to (W3C Trace Context), where there is one: its requests go on with it. */
+  readonly traceparent?: string
+  readonly tracestate?: string
 }
 
-/** What the result says beyond what the queue itself knows (task_id, attempts, history, config_version, times). */
-export type HitOutcomeResult = Omit<HitResult, 'task_id' | 'attempts' | 'history' | 'config_version' | 'enqueued_at' | 'finished_at' | 'status'> & {
+/** What the result says beyond what the queue itself knows (task_id, attempts, history, config_version, request_id, times). */
+export type HitOutcomeResult = Omit<
+  HitResult,
+  'task_id' | 'attempts' | 'history' | 'config_version' | 'request_id' | 'enqueued_at' | 'finished_at' | 'status'
+> & {
   readonly status: 'completed' | 'failed'
 }
 

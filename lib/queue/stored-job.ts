@@ -10,6 +10,9 @@ export const HitJobSchema = z.object({
   request: z.record(z.string(), z.unknown()).optional(),
   config_version: z.number(),
   enqueued_at: z.number(),
+  request_id: z.string().optional(),
+  traceparent: z.string().optional(),
+  tracestate: z.string().optional(),
 }) satisfies z.ZodType<HitJob>
 
 /** @throws ZodError or SyntaxError where the text is no job */

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { DEFAULT_MAX_CONFIG_BYTES } from '../contract/config.ts'
+import type { TracingOptions } from '../observe/trace/tracer.ts'
 
 /** The environment, or whatever stands for it in a test. */
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -58,6 +59,13 @@ export const list = () =>
 /** A value that must hold something a header can carry, as keys do. */
 export const headerText = () => z.string().regex(/^[\x21-\x7e]+$/, { error: 'must be printable ASCII without spaces' })
 
+/** The base URL of an OTLP/HTTP collector, which may have a path; gives it without the slash at the end. */
+const collectorUrl = () =>
+  z
+    .string()
+    .refine((value) => URL.canParse(value) && /^https?:\/\/[^?#\s]+$/i.test(value), { error: 'must be a URL like http://host:4318' })
+    .transform((value) => value.replace(/\/+$/, ''))
+
 /** What every service reads. */
 export const commonEnv = {
   DATA_DIR: z.string().min(1).default('./data').describe('Folder of what must last: database, caches, embedded queue'),
@@ -73,8 +81,27 @@ export const commonEnv = {
   ALLOWED_HOSTS: list()
     .refine((names) => names.every((name) => /^[\w.:-]+$/.test(name)), { error: 'must be host names parted by commas, without http:// and port' })
     .describe('Names, parted by commas, that a service without a key of its own answers to beside loopback'),
+  OTEL_EXPORTER_OTLP_ENDPOINT: collectorUrl()
+    .optional()
+    .describe('Where traces are exported to, by OTLP/HTTP as JSON: http://host:4318; where unset, none are made'),
+  OTEL_SERVICE_NAME: z.string().max(200).optional().describe('Name of the service in its traces; where unset, dcm-controller, dcm-agent or dcm-worker'),
+  OTEL_EXPORTER_OTLP_HEADERS: z
+    .string()
+    .optional()
+    .describe(
+      'Headers of the export, as name=value parted by commas; other OTEL_EXPORTER_OTLP_ variables and OTEL_RESOURCE_ATTRIBUTES are read as OpenTelemetry says',
+    ),
   MAX_CONFIG_BYTES: whole(1024, 64 * 1024 * 1024, DEFAULT_MAX_CONFIG_BYTES).describe('How large a config may be; the same on controller, agents and workers'),
 }
+
+/**
+ * Where a service exports its traces to, and in whose name.
+ * @param standard its name where the environment gives it none
+ */
+export const tracingOf = (
+  env: { readonly OTEL_EXPORTER_OTLP_ENDPOINT?: string | undefined; readonly OTEL_SERVICE_NAME?: string | undefined },
+  standard: string,
+): TracingOptions => ({ endpoint: env.OTEL_EXPORTER_OTLP_ENDPOINT, serviceName: env.OTEL_SERVICE_NAME ?? standard })
 
 /** What a service that whole fleets call reads: what it takes at once. */
 export const admissionEnv = {
@@ -83,7 +110,7 @@ export const admissionEnv = {
 }
 
 /** Secrets are named in an error, never shown. */
-const secret = /KEY|PASSWORD|REDIS_URL/
+const secret = /KEY|PASSWORD|REDIS_URL|HEADERS/
 
 /**
  * Reads a service's variables. A variable that is set to nothing counts as not set, as in the Go system and

@@ -1,15 +1,8 @@
-import { join } from 'node:path'
 import { z } from 'zod'
-import { silentLogger } from '#lib/observe/logger.ts'
 import { createAgentApp } from '#services/agent/app.ts'
-import { loadAgentConfig } from '#services/agent/config.ts'
-import { openAgentDeps } from '#services/agent/deps.ts'
 import { createControllerApp } from '#services/controller/app.ts'
-import { loadControllerConfig } from '#services/controller/config.ts'
-import { openControllerDeps } from '#services/controller/deps.ts'
 import { createWorkerApp } from '#services/worker/app.ts'
-import { loadWorkerConfig } from '#services/worker/config.ts'
-import { openWorkerDeps } from '#services/worker/deps.ts'
+import { openServices } from './services.ts'
 
 const DocumentSchema = z.object({
   info: z.object({ title: z.string() }),
@@ -32,23 +25,13 @@ async function tableOf(app: { request(path: string): Response | Promise<Response
  * @param scratch a folder for what the services want to keep
  */
 export async function routesTable(scratch: string): Promise<string> {
-  const env = { DATA_DIR: scratch, HIT_QUEUE: 'embedded' }
-  const controller = await openControllerDeps(loadControllerConfig({ ...env, CONTROLLER_DB_PATH: join(scratch, 'controller.db') }), { logger: silentLogger })
-  const worker = await openWorkerDeps(loadWorkerConfig(env), { logger: silentLogger })
-  const agent = openAgentDeps(loadAgentConfig(env), () => 8081, { logger: silentLogger })
-  try {
-    const tables = [
-      await tableOf(localApp(createControllerApp(controller))),
-      await tableOf(localApp(createAgentApp(agent))),
-      await tableOf(localApp(createWorkerApp(worker.deps))),
-    ]
-    return tables.join('\n\n')
-  } finally {
-    agent.release()
-    await controller.store[Symbol.asyncDispose]()
-    await worker.deps.queue[Symbol.asyncDispose]()
-    await worker.executor.close()
-  }
+  await using services = await openServices(scratch)
+  const tables = [
+    await tableOf(localApp(createControllerApp(services.controller))),
+    await tableOf(localApp(createAgentApp(services.agent))),
+    await tableOf(localApp(createWorkerApp(services.worker))),
+  ]
+  return tables.join('\n\n')
 }
 
 /** An app called as from this machine. */

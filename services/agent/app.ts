@@ -7,6 +7,7 @@ import { createApp, createRouter } from '#lib/http/app.ts'
 import { type AskingKeyRing, apiKeyAuth, keyDigest, openPaths } from '#lib/http/auth.ts'
 import { bootstrapCaller, requires } from '#lib/http/caller.ts'
 import { addDocs } from '#lib/http/docs.ts'
+import { metricsRoutes } from '#lib/http/metrics.ts'
 import { refuseBrowsers } from '#lib/http/origin.ts'
 import type { AgentDeps } from './deps.ts'
 import type { Relay } from './relay/relay.ts'
@@ -35,7 +36,7 @@ export function createAgentApp(deps: AgentDeps) {
     app.use('/status', apiKeyAuth({ keys: forStatus, open: [], wrongKeys }), requires('fleet', 'see how a relay stands'))
     app.use(apiKeyAuth({ keys: relay, open: [...openPaths, '/status'], wrongKeys }))
   }
-  const routes = app.route('/', operatingRoutes(deps)).route('/', statusRoutes(deps))
+  const routes = app.route('/', operatingRoutes(deps)).route('/', metricsRoutes(deps.metrics)).route('/', statusRoutes(deps))
   if (relay) app.route('/', relayRoutes(relay))
   addDocs(app, {
     title: relay ? 'Relay' : 'Agent',

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { labelsSchema } from '#lib/contract/agent.ts'
 import { trustedProxies } from '#lib/http/address.ts'
-import { admissionEnv, commonEnv, type Environment, headerText, parseEnv, port, StartError, serviceUrl, whole } from '#lib/runtime/env.ts'
+import { admissionEnv, commonEnv, type Environment, headerText, parseEnv, port, StartError, serviceUrl, tracingOf, whole } from '#lib/runtime/env.ts'
 import { keyFile, keyOf } from '#lib/runtime/key-file.ts'
 
 /** The key that every example uses: it protects nothing, so a relay that has only it stays on loopback. */
@@ -118,6 +118,7 @@ export function loadAgentConfig(environment: Environment = process.env) {
     maxConfigBytes: env.MAX_CONFIG_BYTES,
     /** What a relay takes at once. */
     admission: { max_in_progress: env.MAX_REQUESTS_IN_PROGRESS, max_new_connections_per_second: env.MAX_NEW_CONNECTIONS_PER_SECOND },
+    tracing: tracingOf(env, 'dcm-agent'),
     shutdownTimeoutSeconds: env.SHUTDOWN_TIMEOUT_SECONDS,
     logLevel: env.LOG_LEVEL,
     logFormat: env.LOG_FORMAT,

@@ -2,14 +2,19 @@ import { join } from 'node:path'
 import type { RegisterRequest } from '#lib/contract/agent.ts'
 import { agentIdOf } from '#lib/distribution/agent-id.ts'
 import { createAddressReader } from '#lib/http/address.ts'
+import { Admission } from '#lib/http/admission.ts'
 import { createOriginCheck, type OriginCheck } from '#lib/http/origin.ts'
 import { WrongKeys } from '#lib/http/wrong-keys.ts'
 import { createLogger, type Logger } from '#lib/observe/logger.ts'
+import { MetricsRegistry } from '#lib/observe/metrics/registry.ts'
+import { RequestCounts } from '#lib/observe/metrics/requests.ts'
+import { noTracer, type Tracer } from '#lib/observe/trace/tracer.ts'
 import { type Clock, systemClock } from '#lib/runtime/clock.ts'
 import { StartError } from '#lib/runtime/env.ts'
 import { VERSION } from '#lib/runtime/version.ts'
 import { lockFile } from '#lib/sqlite/lock.ts'
 import type { AgentConfig } from './config.ts'
+import { agentFamilies } from './metrics.ts'
 import { KnownKeys } from './relay/known-keys.ts'
 import { Relay } from './relay/relay.ts'
 import { createUpstream } from './relay/upstream.ts'
@@ -32,12 +37,19 @@ export interface AgentDeps {
   readonly follower: Follower
   readonly forwarder: Forwarder
   readonly reporter: Reporter
+  readonly cache: Pick<ConfigCache, 'figures'>
   /** Undefined unless it is one. */
   readonly relay: Relay | undefined
   /** Slows those down who guess keys, of a relay. */
   readonly wrongKeys: WrongKeys
   /** Keeps web pages out; undefined for a relay with a key of its own. */
   readonly origin: OriginCheck | undefined
+  /** What a relay takes at once. */
+  readonly admission: Admission | undefined
+  /** Where its answers are counted. */
+  readonly requests: RequestCounts
+  readonly metrics: MetricsRegistry
+  readonly tracer: Tracer
   readonly logger: Logger
   readonly clock: Clock
   /** Lets another agent have its DATA_DIR; the last thing that an agent does. */
@@ -50,7 +62,12 @@ export interface AgentOverrides {
   readonly clock?: Clock
   readonly controllerLink?: ControllerLink
   readonly workerLink?: WorkerLink
+  readonly tracer?: Tracer
 }
+
+/** The agent's logger. */
+export const agentLogger = (config: AgentConfig): Logger =>
+  createLogger({ service: 'agent', level: config.logLevel, format: config.logFormat ?? (process.stdout.isTTY ? 'pretty' : 'json') })
 
 /**
  * Keeps other agents out of a DATA_DIR: they would be the same agent to every controller, and overwrite each other's
@@ -76,8 +93,7 @@ function lockDataDir(dataDir: string, logger: Logger): () => void {
  * @throws FileLockedError where another agent runs on its DATA_DIR; StartError, or the file system's error, where that cannot be used
  */
 export function openAgentDeps(config: AgentConfig, listeningPort: () => number, overrides: AgentOverrides = {}): AgentDeps {
-  const logger =
-    overrides.logger ?? createLogger({ service: 'agent', level: config.logLevel, format: config.logFormat ?? (process.stdout.isTTY ? 'pretty' : 'json') })
+  const logger = overrides.logger ?? agentLogger(config)
   const release = lockDataDir(config.dataDir, logger)
   try {
     return { ...assemble(config, listeningPort, logger, overrides), release }
@@ -90,6 +106,7 @@ export function openAgentDeps(config: AgentConfig, listeningPort: () => number, 
 /** Puts the parts together. */
 function assemble(config: AgentConfig, listeningPort: () => number, logger: Logger, overrides: AgentOverrides): Omit<AgentDeps, 'release'> {
   const clock = overrides.clock ?? systemClock
+  const tracer = overrides.tracer ?? noTracer
   const instance = instanceId(config.dataDir, logger, clock.uuid)
   const registration = (): RegisterRequest => ({
     hostname: config.hostname,
@@ -122,6 +139,7 @@ function assemble(config: AgentConfig, listeningPort: () => number, logger: Logg
     checkMs: config.workerCheckMs,
     onState: (state) => reporter.report(state),
     onLooked: (isThere, signal) => outcomes.looked(isThere, signal),
+    tracer,
     askController: async () => (await holding.confirm()).kind !== 'none',
   })
   const relay = config.relay ? openRelay(config, ownId, key, () => holding.held?.etag ?? null, logger, clock) : undefined
@@ -148,7 +166,10 @@ function assemble(config: AgentConfig, listeningPort: () => number, logger: Logg
   })
   const origin = config.relay && config.ownKey ? undefined : createOriginCheck({ allowedHosts: config.allowedHosts })
   const wrongKeys = new WrongKeys({ address: createAddressReader(config.trustedProxies), clock, logger })
-  return { config, key, holding, follower, forwarder, reporter, relay, wrongKeys, origin, logger, clock }
+  const admission = relay && new Admission(config.admission, { clock, logger })
+  const requests = new RequestCounts(relay ? ['/config', '/config/stream'] : [])
+  const metrics = new MetricsRegistry('agent', agentFamilies({ follower, forwarder, reporter, cache, relay, admission, requests }), logger)
+  return { config, key, holding, follower, forwarder, reporter, cache, relay, wrongKeys, origin, admission, requests, metrics, tracer, logger, clock }
 }
 
 /** @param etag of the config held */

@@ -1,11 +1,11 @@
 import { createFastLane } from '#lib/distribution/fast-lane.ts'
-import { Admission } from '#lib/http/admission.ts'
 import { isLoopbackHost } from '#lib/http/origin.ts'
 import { type FastLane, type Listening, serve } from '#lib/http/serve.ts'
+import { openTracer } from '#lib/observe/trace/open.ts'
 import type { RunningService } from '#lib/runtime/lifecycle.ts'
 import { createAgentApp } from './app.ts'
 import type { AgentConfig } from './config.ts'
-import { type AgentDeps, type AgentOverrides, openAgentDeps } from './deps.ts'
+import { type AgentDeps, type AgentOverrides, agentLogger, openAgentDeps } from './deps.ts'
 
 /** A started agent. */
 export interface RunningAgent extends RunningService {
@@ -37,7 +37,9 @@ async function listen(config: AgentConfig, deps: AgentDeps): Promise<Listening> 
       port: config.port,
       name: 'agent',
       ...(config.host === undefined ? {} : { host: config.host }),
-      ...(fastLane ? { fastLane, admission: new Admission(config.admission, deps) } : {}),
+      ...(fastLane ? { fastLane } : {}),
+      ...(deps.admission ? { admission: deps.admission } : {}),
+      requests: deps.requests,
     })
   } catch (error) {
     deps.release()
@@ -49,10 +51,12 @@ async function listen(config: AgentConfig, deps: AgentDeps): Promise<Listening> 
  * Starts an agent and resolves when its app serves; following goes on in the background, for ever.
  * @throws StartError where it cannot listen; FileLockedError where another agent runs on its DATA_DIR
  */
-export async function startAgent(config: AgentConfig, overrides?: AgentOverrides): Promise<RunningAgent> {
+export async function startAgent(config: AgentConfig, overrides: AgentOverrides = {}): Promise<RunningAgent> {
   let port = config.port
-  const deps = openAgentDeps(config, () => port, overrides)
-  const { logger, key, follower, forwarder, reporter, relay } = deps
+  const logger = overrides.logger ?? agentLogger(config)
+  const tracer = overrides.tracer ?? (await openTracer(config.tracing, logger))
+  const deps = openAgentDeps(config, () => port, { ...overrides, logger, tracer })
+  const { key, follower, forwarder, reporter, relay } = deps
   const listening = await listen(config, deps)
   port = listening.port
   logger.info('http', `agent listening on ${listening.host} port ${listening.port}`, { host: listening.host, port: listening.port })
@@ -74,6 +78,8 @@ export async function startAgent(config: AgentConfig, overrides?: AgentOverrides
         await Promise.all([...loops, listening.close(signal)])
       } finally {
         deps.release()
+        deps.metrics.close()
+        await tracer.close(signal)
       }
     },
   }

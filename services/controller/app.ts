@@ -5,6 +5,7 @@ import { streamRoutes } from '#lib/distribution/routes/stream.ts'
 import { createApp } from '#lib/http/app.ts'
 import { apiKeyAuth, openPaths } from '#lib/http/auth.ts'
 import { addDocs } from '#lib/http/docs.ts'
+import { metricsRoutes } from '#lib/http/metrics.ts'
 import { refuseBrowsers } from '#lib/http/origin.ts'
 import type { ControllerDeps } from './deps.ts'
 import { adminRoutes } from './routes/admin.ts'
@@ -24,6 +25,7 @@ export function createControllerApp(deps: ControllerDeps) {
   // The stream and the schema before the configs: their paths would be versions of theirs.
   const routes = app
     .route('/', operatingRoutes(deps))
+    .route('/', metricsRoutes(deps.metrics))
     .route('/', registerRoutes({ feed: deps.feed, roll: deps.fleet }))
     .route('/', reportRoutes({ roll: deps.fleet }))
     .route('/', agentRoutes(deps))

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { z } from 'zod'
 import { trustedProxies } from '#lib/http/address.ts'
-import { admissionEnv, commonEnv, type Environment, headerText, parseEnv, port } from '#lib/runtime/env.ts'
+import { admissionEnv, commonEnv, type Environment, headerText, parseEnv, port, tracingOf } from '#lib/runtime/env.ts'
 import { keyFile, keyOf } from '#lib/runtime/key-file.ts'
 
 /** The key that every example uses: it protects nothing, so a controller that has only it stays on loopback. */
@@ -35,6 +35,7 @@ export function loadControllerConfig(environment: Environment = process.env) {
     trustedProxies: env.TRUSTED_PROXIES,
     maxConfigBytes: env.MAX_CONFIG_BYTES,
     admission: { max_in_progress: env.MAX_REQUESTS_IN_PROGRESS, max_new_connections_per_second: env.MAX_NEW_CONNECTIONS_PER_SECOND },
+    tracing: tracingOf(env, 'dcm-controller'),
     shutdownTimeoutSeconds: env.SHUTDOWN_TIMEOUT_SECONDS,
     logLevel: env.LOG_LEVEL,
     logFormat: env.LOG_FORMAT,

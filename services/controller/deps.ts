@@ -5,6 +5,10 @@ import { Admission } from '#lib/http/admission.ts'
 import { createOriginCheck, type OriginCheck } from '#lib/http/origin.ts'
 import { WrongKeys } from '#lib/http/wrong-keys.ts'
 import { createLogger, type Logger } from '#lib/observe/logger.ts'
+import { MetricsRegistry } from '#lib/observe/metrics/registry.ts'
+import { RequestCounts } from '#lib/observe/metrics/requests.ts'
+import { openTracer } from '#lib/observe/trace/open.ts'
+import type { Tracer } from '#lib/observe/trace/tracer.ts'
 import { type Clock, systemClock } from '#lib/runtime/clock.ts'
 import { migrationsFolder } from '#lib/runtime/paths.ts'
 import type { Store } from '#lib/store/port.ts'
@@ -14,6 +18,8 @@ import type { ControllerConfig } from './config.ts'
 import { ConfigSchema } from './config-schema.ts'
 import { Fleet } from './fleet/fleet.ts'
 import { KeyBook } from './keys/key-book.ts'
+import { controllerFamilies } from './metrics.ts'
+import { ControllerTallies } from './tallies.ts'
 
 /** What the controller's routes stand on. */
 export interface ControllerDeps {
@@ -34,6 +40,11 @@ export interface ControllerDeps {
   readonly origin: OriginCheck | undefined
   /** What it takes at once. */
   readonly admission: Admission
+  readonly tallies: ControllerTallies
+  /** Where its answers are counted; undefined: nowhere, which only a measurement wants. */
+  readonly requests: RequestCounts | undefined
+  readonly metrics: MetricsRegistry
+  readonly tracer: Tracer
   readonly logger: Logger
   readonly clock: Clock
 }
@@ -76,12 +87,37 @@ export async function openControllerDeps(config: ControllerConfig, overrides: Pa
       KeyBook.open({ store, apiKey: config.apiKey, holding: () => feed.byKey.keys(), onEnded: (id) => endKey(id, { streams, feed, logger }), clock, logger }),
     ))
   const ownsAgents = (name: string) => keys.ownsAgents(name)
-  const fleet = overrides.fleet ?? (await readFrom(store, () => Fleet.open({ store, feed, clock, logger, ownsAgents })))
+  const tallies = overrides.tallies ?? new ControllerTallies()
+  const { propagation } = tallies
+  const fleet = overrides.fleet ?? (await readFrom(store, () => Fleet.open({ store, feed, clock, logger, ownsAgents, propagation })))
   const streams: ConfigStreams = overrides.streams ?? new ConfigStreams({ feed, presence: fleet, logger })
   const schema = overrides.schema ?? (await readFrom(store, () => ConfigSchema.open({ store, logger })))
   const backups = overrides.backups ?? new Backups(store, config.dbPath)
   const address = overrides.address ?? createAddressReader(config.trustedProxies)
   const admission = overrides.admission ?? new Admission(config.admission, { clock, logger })
   const wrongKeys = overrides.wrongKeys ?? new WrongKeys({ address, clock, logger })
-  return { config, store, feed, streams, fleet, schema, backups, keys, wrongKeys, address, origin, admission, logger, clock }
+  const requests = 'requests' in overrides ? overrides.requests : new RequestCounts(['/config', '/config/stream'])
+  const tracer = overrides.tracer ?? (await openTracer(config.tracing, logger))
+  const metrics =
+    overrides.metrics ?? new MetricsRegistry('controller', controllerFamilies({ feed, streams, fleet, admission, store, tallies, requests }), logger)
+  return {
+    config,
+    store,
+    feed,
+    streams,
+    fleet,
+    schema,
+    backups,
+    keys,
+    wrongKeys,
+    address,
+    origin,
+    admission,
+    tallies,
+    requests,
+    metrics,
+    tracer,
+    logger,
+    clock,
+  }
 }

@@ -17,13 +17,14 @@ export interface RunningController extends RunningService {
  */
 export async function startController(config: ControllerConfig, overrides?: Partial<ControllerDeps>): Promise<RunningController> {
   const deps = await openControllerDeps(config, overrides)
-  const { logger, store, feed, fleet, keys, schema } = deps
+  const { logger, store, feed, fleet, keys, schema, metrics, tracer, requests } = deps
   try {
     const app = createControllerApp(deps)
     const listening = await serve({
       fetch: app.fetch,
       fastLane: createFastLane({ ...deps, presence: deps.fleet }),
       admission: deps.admission,
+      requests,
       port: config.port,
       name: 'controller',
       ...(config.host === undefined ? {} : { host: config.host }),
@@ -43,6 +44,8 @@ export async function startController(config: ControllerConfig, overrides?: Part
         await keys.close()
         await schema.close()
         await store[Symbol.asyncDispose]()
+        metrics.close()
+        await tracer.close(signal)
       },
     }
   } catch (error) {

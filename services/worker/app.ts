@@ -1,6 +1,7 @@
 import { createApp } from '#lib/http/app.ts'
 import { apiKeyAuth, openPaths } from '#lib/http/auth.ts'
 import { addDocs } from '#lib/http/docs.ts'
+import { metricsRoutes } from '#lib/http/metrics.ts'
 import { refuseBrowsers } from '#lib/http/origin.ts'
 import type { WorkerDeps } from './deps.ts'
 import { configRoutes } from './routes/config.ts'
@@ -13,7 +14,12 @@ export function createWorkerApp(deps: WorkerDeps) {
   const app = createApp({ logger: deps.logger, refusesHead: ['/hit'] })
   if (deps.origin) app.use(refuseBrowsers(deps.origin))
   if (deps.keys) app.use(apiKeyAuth({ keys: deps.keys, open: openPaths, wrongKeys: deps.wrongKeys }))
-  const routes = app.route('/', operatingRoutes(deps)).route('/', configRoutes(deps)).route('/', hitRoutes(deps)).route('/', hitsRoutes(deps))
+  const routes = app
+    .route('/', operatingRoutes(deps))
+    .route('/', metricsRoutes(deps.metrics))
+    .route('/', configRoutes(deps))
+    .route('/', hitRoutes(deps))
+    .route('/', hitsRoutes(deps))
   addDocs(app, {
     title: 'Worker',
     description: 'Takes its config from the agent of its host, and performs hits: queued HTTP requests to the configured URL.',

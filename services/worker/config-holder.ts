@@ -4,6 +4,7 @@ import { DataRequestSchema, type HitRequest } from '#lib/contract/hit-request.ts
 import { DataScheduleSchema, type Schedule } from '#lib/contract/schedule.ts'
 import { type WorkerConfig, type WorkerConfigRequest, WorkerConfigSchema } from '#lib/contract/worker.ts'
 import { ApiError } from '#lib/http/errors.ts'
+import { configFields } from '#lib/observe/config-fields.ts'
 import type { Logger } from '#lib/observe/logger.ts'
 import { writeAtomically } from '#lib/runtime/atomic-file.ts'
 import { readChecked } from '#lib/runtime/stored-file.ts'
@@ -19,6 +20,9 @@ const requestOf = (value: unknown): HitRequest | undefined => (value === undefin
 
 /** A `data.schedule` in the same way. */
 const scheduleOf = (value: unknown): Schedule | undefined => (value === undefined ? undefined : DataScheduleSchema.safeParse(value).data)
+
+/** By which request a config came, and in which trace. */
+export type ConfigOrigin = Pick<WorkerConfig, 'request_id' | 'traceparent'>
 
 /** The config that the worker runs, kept on disk so that a restart serves hits before any agent has called. */
 export class ConfigHolder {
@@ -38,12 +42,19 @@ export class ConfigHolder {
     if (typeof stored === 'string') return
     this.#hold(stored.config)
     this.#acceptedVersion = stored.accepted_version
-    logger.info('config', 'config read from disk', { version: stored.config.version })
+    logger.info('config', 'config read from disk', configFields(stored.config))
   }
 
   /** The config held; undefined before the first. */
   get current(): WorkerConfig | undefined {
     return this.#config
+  }
+
+  /** The same without whose request brought it: what its hits are made from. */
+  get content(): Omit<WorkerConfig, keyof ConfigOrigin> | undefined {
+    if (this.#config === undefined) return undefined
+    const { request_id: _id, traceparent: _trace, ...content } = this.#config
+    return content
   }
 
   /** The `data.request` of the config held, read once and not for every hit. */
@@ -65,9 +76,10 @@ export class ConfigHolder {
    * Takes a config: on the disk first, in use only then.
    * @param ifNewer true: refuse a version older than the last one accepted this way; false: take it, and count
    *   from it (a controller that was restored went back); undefined: take it and count on as before (a script)
+   * @param origin is kept beside it
    * @throws ApiError STALE_VERSION; STORE_UNAVAILABLE where it cannot be written, the old one then stays in use
    */
-  accept(request: WorkerConfigRequest, ifNewer: boolean | undefined): WorkerConfig {
+  accept(request: WorkerConfigRequest, ifNewer: boolean | undefined, origin: ConfigOrigin = {}): WorkerConfig {
     if (ifNewer && request.version < this.#acceptedVersion) {
       throw new ApiError(
         'STALE_VERSION',
@@ -80,12 +92,13 @@ export class ConfigHolder {
       data: request.data,
       ...(request.poll_interval_seconds == null ? {} : { poll_interval_seconds: request.poll_interval_seconds }),
       ...(request.created_at == null ? {} : { created_at: request.created_at }),
+      ...origin,
     }
     const acceptedVersion = ifNewer === undefined ? this.#acceptedVersion : request.version
     this.#write(config, acceptedVersion)
     this.#hold(config)
     this.#acceptedVersion = acceptedVersion
-    this.#logger.info('config', 'config received', { version: config.version, ...(ifNewer === undefined ? {} : { if_newer: ifNewer }) })
+    this.#logger.info('config', 'config received', { ...configFields(config), ...(ifNewer === undefined ? {} : { if_newer: ifNewer }) })
     this.#onAccepted()
     return config
   }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { DEFAULT_MAX_BACKLOG } from '#lib/queue/port.ts'
 import { parseRedisUrl, REDIS_URL_FORMS } from '#lib/queue/redis-url.ts'
-import { commonEnv, type Environment, headerText, list, parseEnv, port, StartError, whole, wholeOptional } from '#lib/runtime/env.ts'
+import { commonEnv, type Environment, headerText, list, parseEnv, port, StartError, tracingOf, whole, wholeOptional } from '#lib/runtime/env.ts'
 import { keyFile, keyOf } from '#lib/runtime/key-file.ts'
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
@@ -134,6 +134,7 @@ export function loadWorkerConfig(environment: Environment = process.env) {
     targets: env.HIT_TARGETS,
     queue: env.HIT_QUEUE,
     redis: redisOf(env, environment),
+    tracing: tracingOf(env, 'dcm-worker'),
     shutdownTimeoutSeconds: env.SHUTDOWN_TIMEOUT_SECONDS,
     logLevel: env.LOG_LEVEL,
     logFormat: env.LOG_FORMAT,

@@ -5,6 +5,10 @@ import { createKeyRing, type KeyRing } from '#lib/http/auth.ts'
 import { createOriginCheck, type OriginCheck } from '#lib/http/origin.ts'
 import { WrongKeys } from '#lib/http/wrong-keys.ts'
 import { createLogger, type Logger } from '#lib/observe/logger.ts'
+import { MetricsRegistry } from '#lib/observe/metrics/registry.ts'
+import { RequestCounts } from '#lib/observe/metrics/requests.ts'
+import { openTracer } from '#lib/observe/trace/open.ts'
+import type { Tracer } from '#lib/observe/trace/tracer.ts'
 import type { HitProcessor, HitQueue } from '#lib/queue/port.ts'
 import { type Clock, systemClock } from '#lib/runtime/clock.ts'
 import type { WorkerServiceConfig } from './config.ts'
@@ -16,8 +20,10 @@ import { createGuard } from './hits/guard.ts'
 import { targetPolicy } from './hits/policy.ts'
 import { createHitProcessor } from './hits/processor.ts'
 import { createSignals, type Signals } from './hits/signals.ts'
+import { workerFamilies } from './metrics.ts'
 import { chooseQueue, EMBEDDED_QUEUE_FILE, type QueueEngine } from './queue-choice.ts'
 import { Scheduler } from './schedule/scheduler.ts'
+import { WorkerTallies } from './tallies.ts'
 
 /** What the worker's routes stand on. */
 export interface WorkerDeps {
@@ -32,8 +38,13 @@ export interface WorkerDeps {
   readonly queue: HitQueue
   /** What became of the hits of this worker lately, and how the destinations of them stand. */
   readonly signals: Pick<Signals, 'outcomes' | 'figures'>
-  readonly destinations: Pick<Destinations, 'list'>
+  readonly destinations: Pick<Destinations, 'list' | 'openCircuits'>
   readonly scheduler: Pick<Scheduler, 'status'>
+  readonly tallies: WorkerTallies
+  /** Where its answers are counted. */
+  readonly requests: RequestCounts
+  readonly metrics: MetricsRegistry
+  readonly tracer: Tracer
   readonly logger: Logger
   readonly clock: Clock
   /** Aborts when the worker begins to stop: held requests are answered then. */
@@ -45,6 +56,7 @@ export interface WorkerOverrides {
   readonly logger?: Logger
   readonly clock?: Clock
   readonly queue?: HitQueue
+  readonly tracer?: Tracer
 }
 
 /** The routes' dependencies, and what only the start needs. */
@@ -80,13 +92,15 @@ export async function openWorkerDeps(config: WorkerServiceConfig, overrides: Wor
   const listeners: { address: string; port: number }[] = []
   const guard = createGuard({ targets: targetPolicy(config), ownListeners: () => listeners })
   const queue = overrides.queue ?? (await openQueue(await chooseQueue(config, logger), config, logger, clock))
+  const tracer = overrides.tracer ?? (await openTracer(config.tracing, logger))
+  const tallies = new WorkerTallies()
   const executor = createExecutor({ guard, maxBodyBytes: config.maxBodyBytes, secrets: config.secrets, clock })
   const destinations = createDestinations({ perHost: config.perHost, clock, logger })
   const signals = createSignals({ clock })
-  const processor = createHitProcessor({ executor, destinations, signals, retryMax: config.retryMax, logger, clock })
+  const processor = tallies.counting(createHitProcessor({ executor, destinations, signals, retryMax: config.retryMax, logger, tracer, clock }), clock)
   const scheduler = new Scheduler({
-    scheduled: () => ({ schedule: holder.schedule, config: holder.current }),
-    enqueue: (key) => queueHit({ holder, queue, logger, clock }, key),
+    scheduled: () => ({ schedule: holder.schedule, config: holder.content }),
+    enqueue: (key) => queueHit({ holder, queue, logger, tallies, tracer, clock }, key, { request_id: clock.uuid(), trace: undefined }),
     queue,
     logger,
     clock,
@@ -97,8 +111,27 @@ export async function openWorkerDeps(config: WorkerServiceConfig, overrides: Wor
   const origin = apiKey === undefined ? createOriginCheck({ allowedHosts }) : undefined
   const wrongKeys = new WrongKeys({ address: createAddressReader([]), clock, logger })
   const draining = new AbortController()
+  const requests = new RequestCounts(['/hit'])
+  const metrics = new MetricsRegistry('worker', workerFamilies({ queue, holder, destinations, tallies, requests, config, clock }), logger)
   return {
-    deps: { config, keys, wrongKeys, origin, holder, queue, signals, destinations, scheduler, logger, clock, draining: draining.signal },
+    deps: {
+      config,
+      keys,
+      wrongKeys,
+      origin,
+      holder,
+      queue,
+      signals,
+      destinations,
+      scheduler,
+      tallies,
+      requests,
+      metrics,
+      tracer,
+      logger,
+      clock,
+      draining: draining.signal,
+    },
     executor,
     processor,
     scheduler,

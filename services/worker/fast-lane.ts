@@ -4,6 +4,7 @@ import { answerTo } from '#lib/http/errors.ts'
 import { writeError, writeOk } from '#lib/http/reply.ts'
 import { requestIdFrom } from '#lib/http/request-id.ts'
 import type { FastLane } from '#lib/http/serve.ts'
+import { type TraceContext, traceOfRequest } from '#lib/observe/trace/context.ts'
 import type { WorkerDeps } from './deps.ts'
 import { enqueueHit } from './hit.ts'
 
@@ -15,9 +16,9 @@ const isBare = ({ headers }: IncomingMessage): boolean =>
   headers['idempotency-key'] === undefined && headers['transfer-encoding'] === undefined && (headers['content-length'] ?? '0') === '0'
 
 /** Queues a hit and answers. */
-async function accept(deps: WorkerDeps, incoming: IncomingMessage, outgoing: ServerResponse, id: string): Promise<void> {
+async function accept(deps: WorkerDeps, incoming: IncomingMessage, outgoing: ServerResponse, id: string, trace: TraceContext | undefined): Promise<void> {
   try {
-    writeOk(outgoing, id, await enqueueHit(deps, undefined), 202)
+    writeOk(outgoing, id, await enqueueHit(deps, undefined, { request_id: id, trace }), 202)
   } catch (error) {
     const { method = '' } = incoming
     writeError(
@@ -46,7 +47,7 @@ export function createHitLane(deps: WorkerDeps): FastLane {
       const caller = key === undefined ? undefined : keys.caller(key)
       if (caller === undefined || !wrongKeys.admits(incoming, caller)) return false
     }
-    void accept(deps, incoming, outgoing, requestIdFrom(headers.get('x-request-id')))
+    void accept(deps, incoming, outgoing, requestIdFrom(headers.get('x-request-id')), traceOfRequest(headers))
     return true
   }
 }

@@ -1,9 +1,10 @@
 import type { HitAccepted } from '#lib/contract/hit.ts'
 import { type BulkHits, type BulkRetry, MAX_BULK_RETRY, type Paused } from '#lib/contract/hits.ts'
 import { ApiError, invalidPart } from '#lib/http/errors.ts'
+import { traced } from '#lib/observe/trace/tracer.ts'
 import type { Unqueued } from '#lib/queue/port.ts'
 import type { WorkerDeps } from './deps.ts'
-import { newHit } from './hit.ts'
+import { countingRefusals, type HitOrigin, newHit } from './hit.ts'
 import { queueFailure } from './queue-errors.ts'
 
 /** How large the hits of one call may be together, in bytes: all of them are written in one go. */
@@ -24,17 +25,23 @@ const pauseAdvice = (outcome: Unqueued): string =>
  * Queues many hits of the config held: all, or none.
  * @throws ApiError INVALID_REQUEST where they would be too large together; as enqueueHit does
  */
-export async function enqueueHits(deps: WorkerDeps, count: number): Promise<BulkHits> {
-  const first = newHit(deps)
+export function enqueueHits(deps: WorkerDeps, count: number, { request_id, trace }: HitOrigin): Promise<BulkHits> {
+  const start = { kind: 'producer' as const, parent: trace, fields: { 'dcm.request_id': request_id, 'dcm.hits': count } }
+  return traced(deps.tracer, 'queue hits', start, (goesOn) => queueMany(deps, count, { request_id, trace: goesOn }))
+}
+
+async function queueMany(deps: WorkerDeps, count: number, origin: HitOrigin): Promise<BulkHits> {
+  const first = newHit(deps, origin)
   const most = Math.floor(MAX_BULK_BYTES / Buffer.byteLength(JSON.stringify(first)))
   if (count > most) throw invalidPart('count', `expected at most ${most}: the hits of this config are too large for more at once`)
   const hits = [first, ...Array.from({ length: count - 1 }, () => ({ ...first, task_id: deps.clock.uuid() }))]
   try {
-    await deps.queue.enqueueMany(hits)
+    await countingRefusals(deps, count, () => deps.queue.enqueueMany(hits))
+    deps.tallies.accepted += count
   } catch (error) {
     throw queueFailure(error, 'queue the hits', bulkAdvice)
   }
-  deps.logger.debug('enqueue', 'hits queued', { count, config_version: first.config_version })
+  deps.logger.debug('enqueue', 'hits queued', { count, config_version: first.config_version, request_id: first.request_id })
   return { task_ids: hits.map(({ task_id }) => task_id), status: 'queued' }
 }
 

@@ -18,12 +18,13 @@ export interface RunningWorker extends RunningService {
 export async function startWorker(config: WorkerServiceConfig, overrides?: WorkerOverrides): Promise<RunningWorker> {
   const opened = await openWorkerDeps(config, overrides)
   const { deps, executor, processor, scheduler, stopWaiting, listensOn } = opened
-  const { logger, queue } = deps
+  const { logger, queue, requests, metrics, tracer } = deps
   try {
     const app = createWorkerApp(deps)
     const listening = await serve({
       fetch: app.fetch,
       fastLane: createHitLane(deps),
+      requests,
       port: config.port,
       name: 'worker',
       ...(config.host === undefined ? {} : { host: config.host }),
@@ -49,6 +50,8 @@ export async function startWorker(config: WorkerServiceConfig, overrides?: Worke
         await Promise.all([closed, scheduled])
         await queue[Symbol.asyncDispose]()
         await executor.close()
+        metrics.close()
+        await tracer.close(signal)
       },
     }
   } catch (error) {

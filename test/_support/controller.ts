@@ -96,6 +96,7 @@ export class TestController implements AsyncDisposable {
       fetch: this.app.fetch,
       fastLane: createFastLane({ ...this.deps, presence: this.deps.fleet }),
       admission: this.deps.admission,
+      requests: this.deps.requests,
       port: 0,
       host: '127.0.0.1',
       name: 'controller',
@@ -112,6 +113,7 @@ export class TestController implements AsyncDisposable {
     await this.deps.keys.close()
     await this.deps.schema.close()
     await this.deps.store[Symbol.asyncDispose]()
+    this.deps.metrics.close()
     this.folder[Symbol.dispose]()
   }
 }

@@ -52,6 +52,7 @@ export class TestWorker implements AsyncDisposable {
     const listening = await serve({
       fetch: this.app.fetch,
       fastLane: createHitLane(this.deps),
+      requests: this.deps.requests,
       port: 0,
       host: '127.0.0.1',
       name: 'worker',
@@ -90,6 +91,7 @@ export class TestWorker implements AsyncDisposable {
     await this.#scheduled
     await deps.queue[Symbol.asyncDispose]()
     await executor.close()
+    deps.metrics.close()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

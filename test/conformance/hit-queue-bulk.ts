@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { MAX_BULK_HITS } from '#lib/contract/hits.ts'
 import { BacklogFullError, type HitJob } from '#lib/queue/port.ts'
-import { completeAll, completed, enqueueMany, type HitQueueHarness, idsOf, newJob, until } from './harness.ts'
+import { completeAll, completed, enqueueMany, failed, type HitQueueHarness, idsOf, listAll, newJob, until } from './harness.ts'
 
 /** What every engine does with many hits at once. */
 export function hitQueueBulk(makeHarness: () => Promise<HitQueueHarness>): void {
@@ -28,6 +28,42 @@ export function hitQueueBulk(makeHarness: () => Promise<HitQueueHarness>): void 
     )
     await until('all have ended', async () => (await queue.counts()).completed === 502)
     expect(started).toEqual(order)
+  })
+
+  test("whose request it was, and its trace, are each hit's own: to its processor, its result and the lists, queued again too", {
+    timeout: 30_000,
+  }, async () => {
+    await using harness = await makeHarness()
+    const queue = await harness.open()
+    // All alike but for that.
+    const common = { config_version: 1, enqueued_at: Date.now() }
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+    const origins = [
+      { request_id: 'one' },
+      { request_id: 'two' },
+      { request_id: 'two', traceparent },
+      { request_id: 'two', traceparent, tracestate: 'a=1' },
+      {},
+    ]
+    const jobs = origins.map((origin) => newJob({ ...common, ...origin }))
+    await queue.enqueueMany(jobs)
+    expect((await queue.find(jobs[1]?.task_id ?? ''))?.request_id).toBe('two')
+    const seen: HitJob[] = []
+    queue.start(
+      async (job) => {
+        seen.push(job)
+        return failed
+      },
+      { concurrency: 1 },
+    )
+    await until('all have ended', async () => (await queue.counts()).failed === jobs.length)
+    expect(seen).toEqual(jobs)
+    expect((await listAll(queue, 'failed')).map(({ job, result }) => [job.task_id, result.request_id]).sort()).toEqual(
+      jobs.map(({ task_id, request_id }) => [task_id, request_id]).sort(),
+    )
+    await queue.retryFailed(jobs.length)
+    await until('all have run again', () => seen.length === 2 * jobs.length)
+    expect(seen.slice(jobs.length)).toEqual(jobs)
   })
 
   test('none is nothing', async () => {

@@ -25,6 +25,8 @@ const PastSchema = z.object({ history: z.array(z.unknown()), replaces: z.string(
 
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
 
+const isTextOrAbsent = (value: unknown): boolean => value === undefined || typeof value === 'string'
+
 /** Whether this is a job as it is written here: what its schema says, at a tenth of the price, since each hit pays it. */
 const isJob = (value: unknown): value is HitJob =>
   isRecord(value) &&
@@ -32,7 +34,10 @@ const isJob = (value: unknown): value is HitJob =>
   typeof value.url === 'string' &&
   typeof value.config_version === 'number' &&
   typeof value.enqueued_at === 'number' &&
-  (value.request === undefined || isRecord(value.request))
+  (value.request === undefined || isRecord(value.request)) &&
+  isTextOrAbsent(value.request_id) &&
+  isTextOrAbsent(value.traceparent) &&
+  isTextOrAbsent(value.tracestate)
 
 /** Reads what a job holds; `unreadable` is how it ends where it cannot be read. */
 export function readJobData(taskId: string, data: unknown): JobData & { readonly unreadable?: HitOutcomeResult } {

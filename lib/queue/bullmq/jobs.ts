@@ -39,7 +39,13 @@ function dataAfterId({ task_id: _, ...rest }: HitJob, digest: string): string {
 
 /** Whether two jobs differ by nothing but their id. */
 const isAlike = (one: HitJob, other: HitJob): boolean =>
-  one.url === other.url && one.request === other.request && one.config_version === other.config_version && one.enqueued_at === other.enqueued_at
+  one.url === other.url &&
+  one.request === other.request &&
+  one.config_version === other.config_version &&
+  one.enqueued_at === other.enqueued_at &&
+  one.request_id === other.request_id &&
+  one.traceparent === other.traceparent &&
+  one.tracestate === other.tracestate
 
 /** How many hits wait, at once, for those who look often. */
 const waitingScript = new RedisScript("return redis.call('LLEN', KEYS[1]) + redis.call('LLEN', KEYS[2]) + redis.call('ZCARD', KEYS[3])")

@@ -48,11 +48,17 @@ export class KeyVerdicts {
   readonly #book: VerdictBook
   readonly #checks = new Map<string, Promise<Verdict | undefined>>()
   readonly #checking = { unknown: 0, known: 0 }
+  readonly #figures = { accepted: 0, refused: 0, failed: 0 }
   #away: { readonly at: number; readonly error: unknown } | undefined
 
   constructor(options: KeyVerdictOptions) {
     this.#options = options
     this.#book = new VerdictBook(options)
+  }
+
+  /** What the controller said when it was asked, since the start. */
+  get figures(): { readonly accepted: number; readonly refused: number; readonly failed: number } {
+    return { ...this.#figures }
   }
 
   /** Whose a key is that was accepted less than 30 s ago. */
@@ -145,6 +151,7 @@ export class KeyVerdicts {
     try {
       const answer = await this.#options.ask(key, path)
       this.#away = undefined
+      this.#figures[answer.accepted ? 'accepted' : 'refused']++
       if (answer.accepted) {
         const caller = callerFrom(answer.identity, digest, this.#options.clock.now())
         // That it has ended may have been heard while this answer was on its way: then the answer is about the time before.
@@ -154,6 +161,7 @@ export class KeyVerdicts {
       this.#book.refuse(digest)
       return undefined
     } catch (error) {
+      this.#figures.failed++
       if (error instanceof ApiError) throw error
       const status = error instanceof PeerError ? error.status : undefined
       // Whoever has no valid key can bring these about: they say nothing of the controller, or of other keys.

@@ -17,10 +17,16 @@ export class ConfigCache {
   readonly #path: string
   readonly #logger: Logger
   #failing = false
+  #failed = 0
 
   constructor(dataDir: string, logger: Logger) {
     this.#path = join(dataDir, 'agent-cache.json')
     this.#logger = logger
+  }
+
+  /** How many writes failed since the start. */
+  get figures(): { readonly failed: number } {
+    return { failed: this.#failed }
   }
 
   /** What was cached; undefined where nothing (usable) is there. */
@@ -36,6 +42,7 @@ export class ConfigCache {
       if (this.#failing) this.#logger.info('config', 'the config can be cached again')
       this.#failing = false
     } catch (error) {
+      this.#failed++
       if (!this.#failing)
         this.#logger.warn('config', 'the config cannot be cached: it would be missing after a restart without the controller', { path: this.#path, err: error })
       this.#failing = true

@@ -12,6 +12,9 @@ export class Connection {
   readonly #logger: Logger
   readonly #clock: Clock
   #failures = 0
+  #connects = 0
+  /** Since the start. */
+  #allFailures = 0
   #state: ConnectionState = 'starting'
   /** Since when it follows, or does not; `at` is of the monotonic clock. */
   #since: { readonly time: string; readonly at: number }
@@ -40,6 +43,11 @@ export class Connection {
     }
   }
 
+  /** How often the outage ended, the first connect included, and how often a try failed, since the start. */
+  get figures(): { readonly connects: number; readonly failures: number } {
+    return { connects: this.#connects, failures: this.#allFailures }
+  }
+
   /** For how long there has been no way to the controller, here or behind the relay that is followed, in ms; null where there is one. */
   get cutOffMs(): number | null {
     if (this.#state !== 'following') return this.#clock.monotonic() - this.#since.at
@@ -53,6 +61,7 @@ export class Connection {
 
   /** The outage is over. */
   following(): void {
+    this.#connects++
     this.#failures = 0
     this.#lastError = null
     this.#relay = undefined
@@ -71,6 +80,7 @@ export class Connection {
    */
   async backOff(error: unknown, intervalMs: number, signal: AbortSignal): Promise<void> {
     this.#failures++
+    this.#allFailures++
     const max = Math.min(10_000, intervalMs)
     const backoff = backoffDelay(this.#failures, { base_ms: Math.min(1000, max), max_ms: max, jitter: 0.3 }, this.#clock)
     const asked = error instanceof PeerError && error.retryAfterMs !== undefined ? error.retryAfterMs * (1 + 0.3 * this.#clock.random()) : 0

@@ -81,6 +81,11 @@ export class Follower {
     return this.#connection.status
   }
 
+  /** How often it has connected, and how often that or following failed, since the start. */
+  get figures(): Connection['figures'] {
+    return this.#connection.figures
+  }
+
   /** For how long it has had no way to the controller, itself or behind the relay that it follows, in ms; null where it has one. */
   get cutOffMs(): number | null {
     return this.#connection.cutOffMs

@@ -2,11 +2,14 @@ import type { AgentStatus } from '#lib/contract/agent.ts'
 import type { ReceivedConfig } from '#lib/contract/config.ts'
 import type { Report } from '#lib/contract/fleet.ts'
 import { PeerError } from '#lib/http/peer.ts'
+import { configFields } from '#lib/observe/config-fields.ts'
 import type { Logger } from '#lib/observe/logger.ts'
+import type { Tracer } from '#lib/observe/trace/tracer.ts'
 import { backoffDelay } from '#lib/runtime/backoff.ts'
 import type { Clock } from '#lib/runtime/clock.ts'
 import { Wakeup } from '#lib/runtime/wakeup.ts'
 import { type Declined, DeliveryStatus, isRefusal } from './delivery-status.ts'
+import { DeliveryTrace } from './delivery-trace.ts'
 import { type AskController, GoingBack } from './going-back.ts'
 import type { WorkerLink } from './worker-link.ts'
 
@@ -15,6 +18,8 @@ export interface Delivery {
   readonly config: ReceivedConfig
   /** False once, where the controller was restored and the worker must go back with it. */
   readonly ifNewer: boolean
+  /** It has just been received: handing it over is a step of its publish. One from the cache is none. */
+  readonly isNew?: boolean
 }
 
 /** What forwarding stands on. */
@@ -30,6 +35,7 @@ export interface ForwarderOptions {
   /** Called at each look at the worker, with whether it answered; must not reject. */
   readonly onLooked?: (isThere: boolean, signal: AbortSignal) => Promise<void>
   readonly askController: AskController
+  readonly tracer?: Tracer
 }
 
 const BACKOFF = { base_ms: 1000, max_ms: 10_000, jitter: 0.2 }
@@ -53,18 +59,26 @@ export class Forwarder {
   #declined: Declined | undefined
   #away = false
   #failures = 0
+  readonly #trace: DeliveryTrace
+  readonly #figures = { applied: 0, refused: 0, stale: 0, failed: 0 }
 
   constructor(options: ForwarderOptions) {
     this.#options = options
     this.#logger = options.logger
     this.#clock = options.clock
     this.#status = new DeliveryStatus(options.workerUrl)
+    this.#trace = new DeliveryTrace(options.tracer)
     this.#goingBack = new GoingBack(options.askController, options.clock)
   }
 
   /** How the worker stands. */
   get status(): AgentStatus['worker'] {
     return this.#status.shown
+  }
+
+  /** How deliveries ended, and how many tries failed, since the start. */
+  get figures(): Readonly<Record<'applied' | Declined | 'failed', number>> {
+    return { ...this.#figures }
   }
 
   /** Sets what the worker is to have; an older delivery still under way is followed by this one. */
@@ -100,21 +114,27 @@ export class Forwarder {
   /** Hands a delivery over once; answers after how many ms to try again, 0 for at once. */
   async #give(delivery: Delivery, signal: AbortSignal): Promise<number> {
     const { version } = delivery.config
+    const span = this.#trace.begin(delivery)
     try {
-      await this.#options.link.give(delivery.config, delivery.ifNewer, signal)
+      await this.#options.link.give(delivery.config, delivery.ifNewer, signal, span.trace)
+      span.end()
+      this.#trace.over(delivery)
       this.#status.applied(version)
       this.#settle(delivery, undefined)
       this.#away = false
-      if (this.#options.workerUrl !== null) this.#logger.info('config', 'worker has the config', { version })
+      if (this.#options.workerUrl !== null) this.#logger.info('config', 'worker has the config', configFields(delivery.config))
       return 0
     } catch (error) {
       if (signal.aborted) return 0
+      // Of tries that fail the first is told: a worker may be away for days.
+      if (this.#failures === 0) span.end({}, error instanceof Error ? error.message : String(error))
+      if (isRefusal(error)) this.#trace.over(delivery)
       return await this.#failed(delivery, error, signal)
     }
   }
 
   async #failed(delivery: Delivery, error: unknown, signal: AbortSignal): Promise<number> {
-    const { version } = delivery.config
+    const about = configFields(delivery.config)
     const message = error instanceof Error ? error.message : String(error)
     // Only where the guard was asked for does 409 mean what we take it for.
     if (error instanceof PeerError && error.status === 409 && delivery.ifNewer) return this.#stale(delivery, message, signal)
@@ -122,24 +142,25 @@ export class Forwarder {
       this.#status.declined('refused', message)
       this.#settle(delivery, 'refused')
       this.#logger.error('config', 'worker refuses the config and keeps its last good one; it is sent again only with the next version', {
-        version,
+        ...about,
         reason: message,
       })
       return 0
     }
     this.#away = true
     this.#failures++
+    this.#figures.failed++
     const asked = error instanceof PeerError ? (error.retryAfterMs ?? 0) : 0
     const delay = Math.max(backoffDelay(this.#failures, BACKOFF, this.#clock), asked)
     this.#status.triesAgain(message, this.#clock.now() + delay)
     // Once an outage, not once a try.
-    if (this.#failures === 1) this.#logger.warn('config', 'worker does not take the config; trying on', { version, reason: message })
+    if (this.#failures === 1) this.#logger.warn('config', 'worker does not take the config; trying on', { ...about, reason: message })
     return delay
   }
 
   /** The worker accepted a newer version from somebody. */
   async #stale(delivery: Delivery, message: string, signal: AbortSignal): Promise<number> {
-    const fields = { version: delivery.config.version, reason: message }
+    const fields = { ...configFields(delivery.config), reason: message }
     const problem = await this.#goingBack.problem()
     if (signal.aborted || this.#wanted !== delivery) return 0
     if (problem === undefined) {
@@ -157,6 +178,7 @@ export class Forwarder {
   /** A delivery has ended, and its status says how. */
   #settle(delivery: Delivery, declined: Declined | undefined): void {
     this.#failures = 0
+    this.#figures[declined ?? 'applied']++
     this.#declined = declined
     this.#settled = delivery
     // Going back is said once: what is handed over again later counts on from there.
@@ -174,7 +196,7 @@ export class Forwarder {
       // An empty worker that refused the config would refuse it again; one that was away may be another by now.
       if (this.#away || (state === 'empty' && this.#declined === undefined)) {
         this.#logger.info('config', this.#away ? 'worker is back, it gets its config again' : 'worker has lost its config, it gets it again', {
-          version: this.#wanted?.config.version,
+          ...(this.#wanted && configFields(this.#wanted.config)),
         })
         this.#again()
       }

@@ -1,5 +1,6 @@
 import type { ReceivedConfig } from '#lib/contract/config.ts'
 import { PeerError } from '#lib/http/peer.ts'
+import { configFields } from '#lib/observe/config-fields.ts'
 import type { Logger } from '#lib/observe/logger.ts'
 import type { Clock } from '#lib/runtime/clock.ts'
 import type { ConfigCache } from './cache.ts'
@@ -50,7 +51,7 @@ export class Holding {
     this.#held = this.#options.cache.load()
     if (!this.#held) return
     const { config } = this.#held
-    this.#options.logger.info('init', 'serving the worker from the cache', { version: config.version })
+    this.#options.logger.info('init', 'serving the worker from the cache', configFields(config))
     this.#options.forwarder.deliver({ config, ifNewer: true })
     this.#options.onConfig?.(config)
   }
@@ -111,7 +112,7 @@ export class Holding {
     if (outcome.kind === 'unchanged') forwarder.confirm()
     if (outcome.kind !== 'config') return false
     const { held } = outcome
-    const { version, id } = held.config
+    const { id } = held.config
     const was = this.#held?.config
     const order = standing(held.config, was)
     if (order === 'same' && was) {
@@ -121,11 +122,11 @@ export class Holding {
     }
     this.#held = held
     if (order === 'back') {
-      const fields = { version, id, held_version: was?.version, held_id: was?.id }
+      const fields = { ...configFields(held.config), id, held_version: was?.version, held_id: was?.id }
       logger.warn('config', 'the controller went back, as after a restore from a backup: following it', fields)
-    } else logger.info('config', 'config received', { version })
+    } else logger.info('config', 'config received', configFields(held.config))
     cache.save(held)
-    forwarder.deliver({ config: held.config, ifNewer: order !== 'back' })
+    forwarder.deliver({ config: held.config, ifNewer: order !== 'back', isNew: true })
     onConfig?.(held.config)
     return true
   }

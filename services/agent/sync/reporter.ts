@@ -50,6 +50,7 @@ export class Reporter {
   /** How often the agent has registered: a report that was sent before the last is not known to be where it belongs. */
   #registrations = 0
   #lastError: string | null = null
+  readonly #figures = { taken: 0, failed: 0 }
 
   /**
    * @param options.registerAgain is called where the controller does not know the agent; {@link connected} is expected then
@@ -80,6 +81,11 @@ export class Reporter {
       state: this.#reported?.state ?? null,
       last_error: this.#lastError,
     }
+  }
+
+  /** How many reports were taken, and how many were not, since the start. */
+  get figures(): { readonly taken: number; readonly failed: number } {
+    return { ...this.#figures }
   }
 
   /** How the worker stands from now on; what was to be reported before is forgotten. */
@@ -146,6 +152,7 @@ export class Reporter {
     const hits = this.#outcomes.at(this.#clock.monotonic())
     try {
       await this.#link.report(hits.length === 0 ? state : { ...state, hits: [...hits] }, signal)
+      this.#figures.taken++
       this.#reported = state
       if (registrations === this.#registrations) {
         this.#taken = state
@@ -162,6 +169,7 @@ export class Reporter {
   }
 
   #failed(error: unknown, withHits: boolean): void {
+    this.#figures.failed++
     const message = error instanceof Error ? error.message : String(error)
     const peer = error instanceof PeerError ? error : undefined
     if (this.#lastError !== message) this.#logger.warn('http', 'the controller does not take a report', { reason: message })

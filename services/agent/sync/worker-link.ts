@@ -2,6 +2,8 @@ import { z } from 'zod'
 import type { ReceivedConfig } from '#lib/contract/config.ts'
 import { type HitOutcome, HitOutcomesSchema } from '#lib/contract/outcome.ts'
 import { createPeerFetch, failureOf, readData } from '#lib/http/peer.ts'
+import { isRequestId } from '#lib/http/request-id.ts'
+import { type TraceContext, traceHeaders } from '#lib/observe/trace/context.ts'
 import { createWorkerClient } from '#services/worker/client.ts'
 import type { AgentConfig } from '../config.ts'
 
@@ -13,8 +15,9 @@ export interface WorkerLink {
   /**
    * Hands a config over.
    * @param ifNewer false: to be taken even where the worker accepted a newer one (the controller was restored)
+   * @param trace that the worker goes on with
    */
-  give(config: ReceivedConfig, ifNewer: boolean, signal: AbortSignal): Promise<void>
+  give(config: ReceivedConfig, ifNewer: boolean, signal: AbortSignal, trace?: TraceContext): Promise<void>
   /** Looks whether the worker is there and holds a config. */
   look(signal: AbortSignal): Promise<WorkerState>
   /** What became of its hits lately; undefined where it cannot tell, as a Go worker. */
@@ -39,8 +42,11 @@ export function createWorkerLink(workerUrl: string, config: Pick<AgentConfig, 'w
   const within = (signal: AbortSignal) => ({ init: { signal: AbortSignal.any([signal, AbortSignal.timeout(config.requestTimeoutMs)]) } })
 
   return {
-    async give(held, ifNewer, signal) {
-      const answer = await client.config.$post({ query: { if_newer: ifNewer ? 'true' : 'false' }, json: held }, within(signal))
+    async give(held, ifNewer, signal, trace) {
+      // The request that published it: the worker's log tells of it under the same id.
+      const headers: Record<string, string> = { ...traceHeaders(trace) }
+      if (held.request_id !== undefined && isRequestId(held.request_id)) headers['X-Request-Id'] = held.request_id
+      const answer = await client.config.$post({ query: { if_newer: ifNewer ? 'true' : 'false' }, json: held }, { headers, ...within(signal) })
       if (!answer.ok) throw await failureOf(answer)
       await answer.text()
     },

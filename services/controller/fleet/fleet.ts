@@ -9,6 +9,7 @@ import { maySpeakFor, notItsOwner, type Owner } from '#lib/distribution/ownershi
 import { parentOf } from '#lib/distribution/relay-path.ts'
 import type { Caller } from '#lib/http/caller.ts'
 import type { Logger } from '#lib/observe/logger.ts'
+import type { Distribution } from '#lib/observe/metrics/distribution.ts'
 import type { Clock } from '#lib/runtime/clock.ts'
 import type { Actor, Store } from '#lib/store/port.ts'
 import { storeAnswers } from '../store-errors.ts'
@@ -35,6 +36,8 @@ export interface FleetParts {
   readonly logger: Logger
   /** Whether there are keys of a name still that may register agents. */
   readonly ownsAgents: (name: string) => boolean
+  /** Told of each agent that has applied the latest version: how long after the publish, in seconds. */
+  readonly propagation?: Pick<Distribution, 'observe'>
 }
 
 /** The agents of this controller: all of them in memory, so that a request of one touches no database. */
@@ -52,6 +55,7 @@ export class Fleet implements Presence, Roll {
   readonly #enrolment: Enrolment
   readonly #batches: RelayBatches
   readonly #passes: Passes
+  readonly #propagation: Pick<Distribution, 'observe'> | undefined
   /** The fleet at a glance, at most a quarter of a second old. */
   readonly status: () => Promise<FleetStatus>
 
@@ -60,6 +64,7 @@ export class Fleet implements Presence, Roll {
     this.#feed = parts.feed
     this.#clock = parts.clock
     this.#logger = parts.logger
+    this.#propagation = parts.propagation
     this.#roster = roster
     this.#sessions = sessions
     this.#liveness = new Liveness({ ...parts, roster })
@@ -169,8 +174,13 @@ export class Fleet implements Presence, Roll {
   #take(record: AgentRecord, report: Report): void {
     const now = this.#clock.monotonic()
     const latest = this.#feed.current?.version ?? null
+    const before = record.appliedVersion
     if (!record.take(report, now, latest)) return
-    if (report.state === 'applied') this.#convergence.applied(report.version, now)
+    if (report.state === 'applied') {
+      this.#convergence.applied(report.version, now)
+      const publishedAt = this.#convergence.publishedAt(report.version)
+      if (before !== report.version && publishedAt !== undefined) this.#propagation?.observe((now - publishedAt) / 1000)
+    }
     this.#writer.changed(record)
   }
 }

@@ -12,7 +12,8 @@ import { etagOf } from '#lib/http/etag.ts'
 import { ok } from '#lib/http/reply.ts'
 import { actorOf } from '../actor.ts'
 import type { ControllerDeps } from '../deps.ts'
-import { type Publication, publishConfig } from '../publish.ts'
+import { observedPublish } from '../observed-publish.ts'
+import type { Publication } from '../publish.ts'
 import { storeAnswers } from '../store-errors.ts'
 import { dryRun, rollbackOf } from '../versions.ts'
 
@@ -64,7 +65,7 @@ async function answerPublish(c: Context, deps: ControllerDeps, publication: Publ
   const ifMatch = headers['if-match']
   if (isDryRun) return ok(c, await dryRun(deps, publication, ifMatch), 200)
   const conditions = { ifMatch, idempotencyKey: headers['idempotency-key'], traceparent: headers.traceparent }
-  const { config, repeated } = await publishConfig(deps, publication, conditions, actorOf(c, deps.address))
+  const { config, repeated } = await observedPublish(deps, publication, conditions, actorOf(c, deps.address))
   return ok(c, config, 201, { ETag: etagOf(config.version), ...(repeated ? { 'Idempotency-Replayed': 'true' } : {}) })
 }
 

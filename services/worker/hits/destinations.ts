@@ -45,6 +45,8 @@ export interface Destinations {
   enter(origin: string, acceptedAt: number, signal: AbortSignal): Entry | Promise<Entry>
   /** Those with attempts under way, hits waiting or an open circuit; at most 100, those that do not answer first. */
   list(): ShownDestination[]
+  /** How many do not answer, so that their hits wait. */
+  openCircuits(): number
 }
 
 /** What destinations are made of. */
@@ -159,5 +161,6 @@ export function createDestinations({ perHost, clock, logger }: DestinationsOptio
       return park(destination, acceptedAt, signal)
     },
     list: () => known.list(clock.monotonic(), clock.now()),
+    openCircuits: () => known.openCircuits(clock.monotonic()),
   }
 }

@@ -1,6 +1,7 @@
 import type { HitTimings } from '#lib/contract/hit.ts'
 import type { HitRequest } from '#lib/contract/hit-request.ts'
 import { retryAfterMs } from '#lib/http/retry-after.ts'
+import type { TraceContext } from '#lib/observe/trace/context.ts'
 import { failedResult, type HitJob, type HitOutcomeResult } from '#lib/queue/port.ts'
 import type { Clock } from '#lib/runtime/clock.ts'
 import { classify } from './classify.ts'
@@ -36,8 +37,9 @@ export interface Executor {
   /**
    * Makes one attempt of a hit: no retry, one deadline over everything. Never rejects.
    * @param signal stops it, for a drain
+   * @param trace that the request goes on with
    */
-  execute(job: HitJob, signal: AbortSignal): Promise<AttemptResult>
+  execute(job: HitJob, signal: AbortSignal, trace?: TraceContext): Promise<AttemptResult>
   /** Stops what runs and closes all connections. */
   close(): Promise<void>
 }
@@ -137,7 +139,7 @@ export function createExecutor(options: ExecutorOptions): Executor {
     }
   }
 
-  const attempt = async (job: HitJob, signal: AbortSignal): Promise<AttemptResult> => {
+  const attempt = async (job: HitJob, signal: AbortSignal, trace?: TraceContext): Promise<AttemptResult> => {
     const watch = new Stopwatch(clock)
     const target = targetOf(job.url)
     const ready = prepare(job, target)
@@ -149,7 +151,7 @@ export function createExecutor(options: ExecutorOptions): Executor {
     const { request } = ready
     const deadline = deadlines.start(request.timeout_seconds === undefined ? timeoutMs : request.timeout_seconds * 1000, signal)
     running += 1
-    const result = await follow(firstHop(target, job.task_id, ready), request, watch, deadline)
+    const result = await follow(firstHop(target, job.task_id, ready, trace), request, watch, deadline)
     running -= 1
     deadline.done()
     if (running === 0) idle.resolve()

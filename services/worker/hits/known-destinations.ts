@@ -60,6 +60,13 @@ export class KnownDestinations {
     return told.sort((a, b) => open(b) - open(a) || b.active + b.waiting - a.active - a.waiting).slice(0, MAX_LISTED)
   }
 
+  /** How many have a circuit that is not closed. */
+  openCircuits(now: number): number {
+    let open = 0
+    for (const { circuit } of this.#known.values()) if (circuit.state(now) !== 'closed') open++
+    return open
+  }
+
   /** Forgets what has not been seen for long, and where there would be too many, what has not been seen for longest. */
   #forget(now: number): void {
     let oldest: Destination | undefined

@@ -24,6 +24,7 @@ export function listedHit({ job, result }: StoredHit): ListedHit {
     url: readTarget(job.url)?.shown ?? UNREADABLE,
     ...shownRequest(job),
     config_version: job.config_version,
+    ...(job.request_id === undefined ? {} : { request_id: job.request_id }),
     attempts: result.attempts ?? 0,
     ...(status_code === undefined ? {} : { status_code }),
     ...(error_class === undefined ? {} : { error_class }),

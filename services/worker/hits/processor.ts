@@ -1,5 +1,7 @@
 import type { HitAttempt } from '#lib/contract/hit.ts'
 import type { Logger } from '#lib/observe/logger.ts'
+import { traceContextOf, traceLogFields } from '#lib/observe/trace/context.ts'
+import { noTracer, type Span, type Tracer } from '#lib/observe/trace/tracer.ts'
 import { type AttemptOutcome, failedResult, type HitJob, type HitOutcomeResult, type HitProcessor } from '#lib/queue/port.ts'
 import type { Clock } from '#lib/runtime/clock.ts'
 import type { Verdict } from './destination.ts'
@@ -17,6 +19,7 @@ export interface HitProcessorOptions {
   /** Retries after the first try: WORKER_RETRY_MAX. */
   readonly retryMax: number
   readonly logger: Logger
+  readonly tracer?: Tracer
   readonly clock: Pick<Clock, 'now' | 'random'>
 }
 
@@ -27,7 +30,7 @@ export interface HitProcessorOptions {
  * destination is full or does not answer, and where the attempt was stopped: the drain, or a lease that was lost.
  * Final: everything else.
  */
-export function createHitProcessor({ executor, destinations, signals, retryMax, logger, clock }: HitProcessorOptions): HitProcessor {
+export function createHitProcessor({ executor, destinations, signals, retryMax, logger, tracer = noTracer, clock }: HitProcessorOptions): HitProcessor {
   const targetOf = rememberTargets()
 
   /** Ends an attempt that was charged, by the retry rules. */
@@ -63,7 +66,9 @@ export function createHitProcessor({ executor, destinations, signals, retryMax, 
       if (outcome.kind === 'final') signals.ended(job.config_version, result, undefined)
       return outcome
     }
-    const made = await executor.execute(job, signal)
+    const span = beginAttempt(tracer, job, attempt, shown)
+    const made = await executor.execute(job, signal, span.trace)
+    endAttempt(span, made)
     entry.end(verdictOf(made))
     if (made.kind === 'stopped') {
       logger.info('processor', 'hit stopped and given back to the queue', about(job, attempt, shown))
@@ -115,7 +120,29 @@ function triedOf(attempt: number, startedAt: number, { status_code, error_class,
 }
 
 /** Which attempt a log line speaks of. */
-const about = (job: HitJob, attempt: number, target: string) => ({ task_id: job.task_id, attempt, config_version: job.config_version, target })
+const about = ({ task_id, config_version, request_id, traceparent }: HitJob, attempt: number, target: string) => ({
+  task_id,
+  attempt,
+  config_version,
+  target,
+  ...(request_id === undefined ? {} : { request_id }),
+  ...traceLogFields(traceparent),
+})
+
+/** Begins an attempt in the trace of its hit. @param shown the target as logs may show it */
+function beginAttempt(tracer: Tracer, job: HitJob, attempt: number, shown: string): Span {
+  const parent = traceContextOf(job.traceparent, job.tracestate)
+  if (!tracer.enabled) return tracer.begin('hit', { kind: 'client', parent })
+  const { task_id, config_version, request_id } = job
+  const fields = { 'dcm.task_id': task_id, 'dcm.attempt': attempt, 'dcm.version': config_version, 'dcm.request_id': request_id, 'url.full': shown }
+  return tracer.begin('hit', { kind: 'client', parent, fields })
+}
+
+/** Ends it as it was judged: never with what the target answered. */
+function endAttempt(span: Span, made: AttemptResult): void {
+  const { status_code, error_class }: Partial<HitOutcomeResult> = made.kind === 'stopped' ? {} : made.result
+  span.end({ 'http.response.status_code': status_code, 'error.type': error_class, 'dcm.outcome': made.kind }, error_class)
+}
 
 /** What of a result may be logged: never its body. */
 function loggable({ status_code, error_class, error, timings, size_bytes }: HitOutcomeResult) {

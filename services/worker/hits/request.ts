@@ -1,4 +1,5 @@
 import { type HitRequest, HitRequestSchema } from '#lib/contract/hit-request.ts'
+import { type TraceContext, traceHeaders } from '#lib/observe/trace/context.ts'
 import type { HitJob } from '#lib/queue/port.ts'
 import { HitFailure } from './failure.ts'
 import { type Confidential, type ReadyRequest, type Secrets, withSecrets } from './secrets.ts'
@@ -30,11 +31,15 @@ export function requestOf(job: Pick<HitJob, 'request'>, secrets: Secrets): Ready
   throw new HitFailure('internal', `its request cannot be made, ${problems.join('; ')}`)
 }
 
-/** The first request of a job. */
-export function firstHop(target: Target, taskId: string, { request, confidential }: ReadyRequest): Hop {
+/**
+ * The first request of a job.
+ * @param trace that it goes on with, unless the config names a traceparent itself
+ */
+export function firstHop(target: Target, taskId: string, { request, confidential }: ReadyRequest, trace?: TraceContext): Hop {
   const { method, headers: said, body } = request
   const headers: Record<string, string> = { accept: '*/*', 'accept-encoding': 'identity', 'user-agent': 'dcm-worker' }
   for (const name of Object.keys(said)) headers[name.toLowerCase()] = said[name] ?? ''
+  if (trace !== undefined && headers.traceparent === undefined) Object.assign(headers, traceHeaders(trace))
   headers['idempotency-key'] = taskId
   return { target, method, headers, body, confidential }
 }

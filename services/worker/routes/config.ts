@@ -7,6 +7,7 @@ import { strictJsonBody } from '#lib/http/body.ts'
 import { ApiError } from '#lib/http/errors.ts'
 import { ok } from '#lib/http/reply.ts'
 import type { WorkerDeps } from '../deps.ts'
+import { takeConfig } from '../take-config.ts'
 
 /** Giving the worker its config, and reading it. */
 export function configRoutes(deps: WorkerDeps) {
@@ -35,7 +36,7 @@ export function configRoutes(deps: WorkerDeps) {
   return createRouter()
     .openapi(accept, async (c) => {
       const { if_newer } = c.req.valid('query')
-      const config = deps.holder.accept(c.req.valid('json'), if_newer === undefined ? undefined : if_newer === 'true')
+      const config = await takeConfig(deps, c, c.req.valid('json'), if_newer === undefined ? undefined : if_newer === 'true')
       return ok(c, { version: config.version }, 200)
     })
     .openapi(current, async (c) => {

@@ -10,7 +10,7 @@ import type { WorkerDeps } from '../deps.ts'
 import { hitStats } from '../hit-stats.ts'
 import { listHits } from '../list-hits.ts'
 import { enqueueHits, retryFailedHits, retryHit, setPaused } from '../operate-hits.ts'
-import { taskParam } from './hit.ts'
+import { originOf, taskParam } from './hit.ts'
 
 const MAX_BULK_REQUEST_BYTES = 1024
 
@@ -99,7 +99,7 @@ export function hitsRoutes(deps: WorkerDeps) {
     .openapi(list, async (c) => ok(c, await listHits(deps, c.req.valid('query')), 200))
     .openapi(bulk, async (c) => {
       if (c.req.header('Idempotency-Key') !== undefined) throw invalidPart('header.idempotency-key', 'expected none: it stands for one hit, not for many')
-      return ok(c, await enqueueHits(deps, c.req.valid('json').count), 202)
+      return ok(c, await enqueueHits(deps, c.req.valid('json').count, originOf(c)), 202)
     })
     .openapi(retry, async (c) => ok(c, await retryHit(deps, c.req.valid('param').taskId), 202))
     .openapi(retryFailed, async (c) => ok(c, await retryFailedHits(deps), 200))

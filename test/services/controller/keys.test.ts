@@ -26,6 +26,7 @@ const register = (controller: TestController, key: string, name: string) => cont
 const needs: Readonly<Record<string, Permission | null>> = {
   'get /health': null,
   'get /ready': null,
+  'get /metrics': null,
   'post /register': 'register',
   'post /agents/reports': 'batch',
   'post /agents/{id}/report': 'register',

@@ -5,7 +5,7 @@ import { TestController } from '#test/_support/controller.ts'
 import { operations } from './openapi.ts'
 
 const MediaSchema = z.partialRecord(
-  z.enum(['application/json', 'text/event-stream', 'application/vnd.sqlite3']),
+  z.enum(['application/json', 'text/event-stream', 'application/vnd.sqlite3', 'text/plain', 'application/openmetrics-text']),
   z.object({ schema: z.unknown(), example: z.unknown().optional(), examples: z.record(z.string(), z.unknown()).optional() }),
 )
 const DocumentSchema = z.object({

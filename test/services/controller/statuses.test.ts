@@ -380,6 +380,13 @@ describe('the controller answers', () => {
     seen.add(`get /config/stream ${answer.status}`)
   })
 
+  it('get /metrics: 200', async () => {
+    await using controller = await TestController.open()
+    const answer = await controller.request('/metrics', { key: null })
+    expect([answer.status, answer.headers.get('Content-Type')]).toEqual([200, 'text/plain; version=0.0.4; charset=utf-8'])
+    seen.add(`get /metrics ${answer.status}`)
+  })
+
   it('get /backup: 200', async () => {
     await using controller = await TestController.open()
     const answer = await controller.request('/backup')

@@ -30,7 +30,8 @@ it('gives examples that their own schemas take', async () => {
       expect(examples.length, `${name} ${where}`).toBeGreaterThan(0)
       for (const example of examples) {
         expect(schema.safeParse(example), `${name} ${where}`).toMatchObject({ success: true })
-        if (where !== 'request') expect(example, `${name} ${where}`).toMatchObject({ status: Number(where) })
+        // What is no JSON has no envelope: the metrics.
+        if (where !== 'request' && typeof example !== 'string') expect(example, `${name} ${where}`).toMatchObject({ status: Number(where) })
       }
     }
   }

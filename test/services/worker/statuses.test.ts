@@ -208,6 +208,13 @@ describe('the worker answers', () => {
     },
   )
 
+  it('get /metrics: 200', async () => {
+    await using worker = await TestWorker.open({ process: false, env: { WORKER_API_KEY: 'the-key' } })
+    const answer = await worker.request('/metrics')
+    expect([answer.status, answer.headers.get('Content-Type')]).toEqual([200, 'text/plain; version=0.0.4; charset=utf-8'])
+    seen.add(`get /metrics ${answer.status}`)
+  })
+
   it.each(['post /config', 'post /hits'])('%s: 408 to a body that stops', async (operation) => {
     await using worker = await TestWorker.open({ process: false })
     const { port } = await worker.listen({ headers_ms: 100, request_ms: 200 })

@@ -47,6 +47,19 @@ describe.concurrent.each(engines)('on the %s engine', (_engine, openStore) => {
     expect(new Set(target.seen.map(({ headers }) => headers['idempotency-key']))).toEqual(new Set(given.values()))
   })
 
+  test('a config that is given again by another request does not begin it anew', { timeout: 60_000 }, async () => {
+    await using store = await openStore()
+    await using target = await StubServer.open((_request, response) => void response.end())
+    await using worker = await TestWorker.open({ env: store.env, schedule: true })
+    const body = { version: 1, data: { url: target.url, schedule: { every_seconds: 1 } } }
+    const give = (id: string) => worker.request('/config', { body, headers: { 'X-Request-Id': id } })
+    await give('first')
+    await vi.waitFor(() => expect(worker.deps.scheduler.status?.last_task_id).toEqual(expect.any(String)), soon)
+    await give('second')
+    expect(worker.deps.holder.current?.request_id).toBe('second')
+    expect(worker.deps.scheduler.status?.last_task_id).not.toBeNull()
+  })
+
   test('a target that does not come to an end is hit once, and /health says why no more often', { timeout: 60_000 }, async () => {
     const held: (() => void)[] = []
     await using store = await openStore()
