@@ -25,7 +25,6 @@ WORKDIR /app
 RUN mkdir /data && chown node:node /data
 COPY --from=dependencies /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
-COPY cli/dcm.mjs ./cli/dcm.mjs
 COPY package.json ./
 COPY migrations ./migrations
 # docker compose exec controller node cli/dcm.mjs status

@@ -110,6 +110,35 @@ export const agentStates = sqliteTable('agent_states', {
   lastSeenAt: integer('last_seen_at').notNull(),
 })
 
+/**
+ * What each agent made of each version: its last report on it, of the newest versions only. The inventory shows by it how
+ * an agent came to where it is.
+ */
+export const agentReports = sqliteTable(
+  'agent_reports',
+  {
+    agentId: text('agent_id')
+      .notNull()
+      .references(() => registeredAgents.agentId, { onDelete: 'cascade' }),
+    version: integer('version').notNull(),
+    state: text('state', { enum: ['applying', 'applied', 'failed'] }).notNull(),
+    error: text('error'),
+    /** Wall time, ms since the epoch. */
+    at: integer('at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.agentId, table.version] }), index('agent_reports_version').on(table.version)],
+)
+
+/** Sessions of the console: digests of what the cookie holds, never that itself. */
+export const consoleSessions = sqliteTable('console_sessions', {
+  digest: text('digest').primaryKey(),
+  /** Of the key that it was begun with: it ends with that key. */
+  keyDigest: text('key_digest').notNull(),
+  csrf: text('csrf').notNull(),
+  /** Wall time, ms since the epoch. */
+  expiresAt: integer('expires_at').notNull(),
+})
+
 /** One row that `/ready` writes: that a database can be read does not say that it can be written. */
 export const writeProbe = sqliteTable('write_probe', {
   one: integer('one').primaryKey(),
