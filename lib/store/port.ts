@@ -99,6 +99,17 @@ export interface NewAgent {
   readonly owner?: string | null
 }
 
+/** A session of the console: digests of what its holder has, never that itself. */
+export interface ConsoleSession {
+  /** Of the cookie's secret: SHA-256, hex. */
+  readonly digest: string
+  /** Of the key that it was begun with, as {@link StoredKey} has it. */
+  readonly key_digest: string
+  readonly csrf: string
+  /** Wall time, ms since the epoch. */
+  readonly expires_at: number
+}
+
 /** An agent that registered. */
 export interface StoredAgent extends NewAgent {
   readonly owner: string | null
@@ -214,6 +225,11 @@ export interface Store extends AsyncDisposable {
   revokeKey(id: string, actor: Actor): Promise<AuditHead | undefined>
   /** Notes when keys were last used; one that is not (or no longer) there is left out. */
   saveKeyUses(uses: readonly { readonly id: string; readonly last_used_at: string }[]): Promise<void>
+  /** All sessions of the console, the oldest first; some may be over. */
+  sessions(): Promise<readonly ConsoleSession[]>
+  addSession(session: ConsoleSession): Promise<void>
+  /** Ends sessions, by their digests; one that is not there is left out. */
+  endSessions(digests: readonly string[]): Promise<void>
   /** Inserts an agent or brings its row up to date, and gives it; writes nothing where nothing changed. */
   registerAgent(agent: NewAgent): Promise<StoredAgent>
   /** All agents with their states, in no order. */

@@ -7,6 +7,8 @@ import { apiKeyAuth, openPaths } from '#lib/http/auth.ts'
 import { addDocs } from '#lib/http/docs.ts'
 import { metricsRoutes } from '#lib/http/metrics.ts'
 import { refuseBrowsers } from '#lib/http/origin.ts'
+import { consoleApp } from './console/console.ts'
+import { leadBrowsers } from './console/lead.ts'
 import type { ControllerDeps } from './deps.ts'
 import { adminRoutes } from './routes/admin.ts'
 import { agentRoutes } from './routes/agents.ts'
@@ -21,6 +23,9 @@ import { statusRoutes } from './routes/status.ts'
 export function createControllerApp(deps: ControllerDeps) {
   const app = createApp({ logger: deps.logger, refusesHead: ['/config/stream', '/backup'] })
   if (deps.origin) app.use(refuseBrowsers(deps.origin))
+  // Has a login of its own, and answers with pages.
+  app.use(leadBrowsers)
+  app.route('/console', consoleApp(deps))
   app.use(apiKeyAuth({ keys: deps.keys, open: openPaths, wrongKeys: deps.wrongKeys }))
   // The stream and the schema before the configs: their paths would be versions of theirs.
   const routes = app

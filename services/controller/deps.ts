@@ -16,6 +16,8 @@ import { openSqliteStore } from '#lib/store/sqlite/store.ts'
 import { Backups } from './backup.ts'
 import type { ControllerConfig } from './config.ts'
 import { ConfigSchema } from './config-schema.ts'
+import { Live } from './console/live/live.ts'
+import { Sessions } from './console/session/sessions.ts'
 import { Fleet } from './fleet/fleet.ts'
 import { KeyBook } from './keys/key-book.ts'
 import { controllerFamilies } from './metrics.ts'
@@ -44,6 +46,10 @@ export interface ControllerDeps {
   /** Where its answers are counted; undefined: nowhere, which only a measurement wants. */
   readonly requests: RequestCounts | undefined
   readonly metrics: MetricsRegistry
+  /** Who is logged in to the console. */
+  readonly sessions: Sessions
+  /** What keeps its pages up to date. */
+  readonly live: Live
   readonly tracer: Tracer
   readonly logger: Logger
   readonly clock: Clock
@@ -100,6 +106,8 @@ export async function openControllerDeps(config: ControllerConfig, overrides: Pa
   const tracer = overrides.tracer ?? (await openTracer(config.tracing, logger))
   const metrics =
     overrides.metrics ?? new MetricsRegistry('controller', controllerFamilies({ feed, streams, fleet, admission, store, tallies, requests }), logger)
+  const sessions = overrides.sessions ?? (await readFrom(store, () => Sessions.open({ store, keys, clock })))
+  const live = overrides.live ?? new Live({ sessions, logger })
   return {
     config,
     store,
@@ -116,6 +124,8 @@ export async function openControllerDeps(config: ControllerConfig, overrides: Pa
     tallies,
     requests,
     metrics,
+    sessions,
+    live,
     tracer,
     logger,
     clock,

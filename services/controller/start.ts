@@ -17,7 +17,7 @@ export interface RunningController extends RunningService {
  */
 export async function startController(config: ControllerConfig, overrides?: Partial<ControllerDeps>): Promise<RunningController> {
   const deps = await openControllerDeps(config, overrides)
-  const { logger, store, feed, fleet, keys, schema, metrics, tracer, requests } = deps
+  const { logger, store, feed, fleet, live, keys, schema, metrics, tracer, requests } = deps
   try {
     const app = createControllerApp(deps)
     const listening = await serve({
@@ -39,6 +39,7 @@ export async function startController(config: ControllerConfig, overrides?: Part
       port: listening.port,
       stop: async (signal) => {
         feed.close()
+        live.close()
         await listening.close(signal)
         await fleet.close()
         await keys.close()

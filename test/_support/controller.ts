@@ -108,6 +108,7 @@ export class TestController implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.deps.feed.close()
+    this.deps.live.close()
     for (const listening of this.#listening) await listening.close(AbortSignal.abort())
     await this.deps.fleet.close()
     await this.deps.keys.close()

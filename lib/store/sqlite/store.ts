@@ -14,6 +14,7 @@ import { historyReader } from './history.ts'
 import { keyChanger, keyReader, keyUseSaver } from './keys.ts'
 import { publishKeysOf } from './publish-keys.ts'
 import { schemaReader, schemaSetter } from './schemas.ts'
+import { sessionChanger, sessionReader } from './sessions.ts'
 import { stateSaver, toState } from './states.ts'
 import { agentStates, configVersions, registeredAgents, writeProbe } from './tables.ts'
 
@@ -50,6 +51,7 @@ export function openSqliteStore(options: { readonly path: string; readonly migra
     const keyChanges = new GroupCommit(sqlite, keyChanger(db, options.clock, audit))
     const keyUses = new GroupCommit(sqlite, keyUseSaver(db), { maxBatch: 1 })
     const schemaChanges = new GroupCommit(sqlite, schemaSetter(db, options.clock, audit))
+    const sessions = new GroupCommit(sqlite, sessionChanger(db))
     const [readHistory, readAudit, readSchema, readKeys] = [historyReader(db), auditReader(db), schemaReader(db), keyReader(db)]
     // A batch of states is large enough to be a transaction of its own.
     const states = new GroupCommit(sqlite, stateSaver(db), { maxBatch: 1 })
@@ -92,6 +94,9 @@ export function openSqliteStore(options: { readonly path: string; readonly migra
       },
       revokeKey: (id, actor) => guarded(() => keyChanges.submit({ kind: 'revoke', id, actor })),
       saveKeyUses: (uses) => guarded(() => keyUses.submit(uses)),
+      sessions: () => guarded(sessionReader(db)),
+      addSession: (session) => guarded(() => sessions.submit({ kind: 'add', session })),
+      endSessions: (digests) => guarded(() => sessions.submit({ kind: 'end', digests })),
       backup: async (path, signal) => {
         try {
           await copyDatabase(options.path, path, AbortSignal.any([signal, closing.signal]))

@@ -59,7 +59,11 @@ export class KeyBook implements KeyRing {
   }
 
   caller(key: string): Caller | undefined {
-    const digest = keyDigest(key)
+    return this.byDigest(keyDigest(key))
+  }
+
+  /** The same by the key's digest: of who showed the key before. */
+  byDigest(digest: string): Caller | undefined {
     const entry = this.#byDigest.get(digest)
     if (entry === undefined) return digest === this.#ownDigest ? bootstrapCaller : undefined
     const now = this.#parts.clock.now()

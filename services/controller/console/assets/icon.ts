@@ -1,0 +1,2 @@
+/** The mark of the console: one above, three below, all connected. */
+export const ICON = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#0f5c8c"/><g stroke="#fff" stroke-width="2" fill="#fff"><path d="M16 9v6M16 15 7 22M16 15v7M16 15l9 7" fill="none"/><circle cx="16" cy="8" r="3"/><circle cx="7" cy="23" r="2.5"/><circle cx="16" cy="23" r="2.5"/><circle cx="25" cy="23" r="2.5"/></g></svg>`

@@ -1,0 +1,59 @@
+import type { Context } from 'hono'
+import { ApiError } from '#lib/http/errors.ts'
+import type { Logger } from '#lib/observe/logger.ts'
+import { sessionOf } from '../session/guard.ts'
+import type { Sessions } from '../session/sessions.ts'
+import { LiveView } from './live-view.ts'
+
+/** How many streams of the console are held at once. */
+const MAX_STREAMS = 256
+
+/** What keeps the pages of the console up to date: for each part that somebody looks at, one view that all who look share. */
+export class Live {
+  readonly #sessions: Pick<Sessions, 'byDigest'>
+  readonly #logger: Logger
+  readonly #views = new Map<string, LiveView>()
+  #streams = 0
+  #closed = false
+
+  constructor(options: { readonly sessions: Pick<Sessions, 'byDigest'>; readonly logger: Logger }) {
+    this.#sessions = options.sessions
+    this.#logger = options.logger
+  }
+
+  /**
+   * Answers with a stream of a part of a page: as it is now, and anew each time that it changes. It ends with the session.
+   * What is rendered is the same for all who look, so nothing of a session may be in it.
+   * @param name of the part; those who ask for the same share it
+   * @throws ApiError OVERLOADED where too many look
+   */
+  stream(c: Context, name: string, render: () => Promise<string>): Response {
+    const { digest } = sessionOf(c)
+    if (this.#streams >= MAX_STREAMS || this.#closed)
+      throw new ApiError('OVERLOADED', `Cannot keep this page up to date: ${this.#streams} are kept up to date already; reload it to see how things are`, {
+        headers: { 'Retry-After': '10' },
+      })
+    const view = this.#views.get(name) ?? new LiveView({ render, logger: this.#logger })
+    this.#views.set(name, view)
+    this.#streams++
+    const stream = view.open(
+      () => this.#sessions.byDigest(digest) !== undefined,
+      () => {
+        this.#streams--
+        if (view.isUnwatched && this.#views.get(name) === view) this.#views.delete(name)
+      },
+    )
+    return c.body(stream, 200, { 'Content-Type': 'text/event-stream; charset=utf-8', 'Cache-Control': 'no-store', 'X-Accel-Buffering': 'no' })
+  }
+
+  /** Looks at once: something has changed that people wait for. */
+  hurry(): void {
+    for (const view of this.#views.values()) view.hurry()
+  }
+
+  /** Ends all streams; the pages come back when the controller does. */
+  close(): void {
+    this.#closed = true
+    for (const view of this.#views.values()) view.close()
+  }
+}
