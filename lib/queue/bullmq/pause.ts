@@ -10,6 +10,9 @@ export class RedisPause {
   readonly #keys: HitKeys
   /** Whether it was paused from here, and not resumed from here since; others may have. */
   #pausedHere = false
+  /** How many pauses have begun here, and the one that is on its way to Redis. */
+  #pauses = 0
+  #pausing: Promise<void> | undefined
 
   constructor(redis: RedisClient, keys: HitKeys) {
     this.#redis = redis
@@ -22,15 +25,21 @@ export class RedisPause {
   }
 
   async set(paused: boolean): Promise<void> {
-    if (paused) this.#pausedHere = true
-    const { wait, paused: waiting, meta, prioritized, events, delayed, marker } = this.#keys
-    const lists = paused ? [wait, waiting] : [waiting, wait]
-    // Each resume takes back a bounded part of what an older BullMQ set aside, and says how much is left.
-    let left: unknown
-    do {
-      left = await pauseScript.run(this.#redis, [...lists, meta, prioritized, events, delayed, marker], [paused ? 'paused' : 'resumed', '1'])
-    } while (typeof left === 'number' && left > 0)
-    if (!paused) this.#pausedHere = false
+    if (!paused) {
+      const pauses = this.#pauses
+      await this.#tell(false)
+      if (pauses === this.#pauses) this.#pausedHere = false
+      return
+    }
+    this.#pausedHere = true
+    this.#pauses += 1
+    const pausing = this.#tell(true)
+    this.#pausing = pausing
+    try {
+      await pausing
+    } finally {
+      if (this.#pausing === pausing) this.#pausing = undefined
+    }
   }
 
   /**
@@ -38,8 +47,23 @@ export class RedisPause {
    * Redis, after a pause from here.
    */
   async holds(): Promise<boolean> {
-    if (!this.#pausedHere) return false
-    this.#pausedHere = (await this.#redis.hexists(this.#keys.meta, 'paused')) === 1
-    return this.#pausedHere
+    while (this.#pausedHere) {
+      const [pauses, pausing] = [this.#pauses, this.#pausing]
+      if ((await this.#redis.hexists(this.#keys.meta, 'paused')) === 1) return true
+      // What Redis said may be older than a pause that is on its way: a script that it does not know yet is sent twice.
+      if (pausing === undefined && pauses === this.#pauses) this.#pausedHere = false
+      else await this.#pausing?.catch(() => {})
+    }
+    return false
+  }
+
+  async #tell(paused: boolean): Promise<void> {
+    const { wait, paused: waiting, meta, prioritized, events, delayed, marker } = this.#keys
+    const lists = paused ? [wait, waiting] : [waiting, wait]
+    // Each resume takes back a bounded part of what an older BullMQ set aside, and says how much is left.
+    let left: unknown
+    do {
+      left = await pauseScript.run(this.#redis, [...lists, meta, prioritized, events, delayed, marker], [paused ? 'paused' : 'resumed', '1'])
+    } while (typeof left === 'number' && left > 0)
   }
 }
