@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { text as allOf } from 'node:stream/consumers'
 import { parseStrictJson, StrictJsonError } from '#lib/contract/strict-json.ts'
 import { CliError, exits, reasonOf } from './exit.ts'
 
@@ -14,11 +15,12 @@ export const isObject = (value: unknown): value is JsonObject => typeof value ==
  * @param what it is to hold, for the message
  * @throws CliError
  */
-export function readObject(file: string, what: string): JsonObject {
+export async function readObject(file: string, what: string): Promise<JsonObject> {
   const name = file === '-' ? 'standard input' : file
   let text: string
   try {
-    text = readFileSync(file === '-' ? 0 : file, 'utf8')
+    // As a stream: a pipe whose other end is slow has nothing to read at once, which is no error.
+    text = file === '-' ? await allOf(process.stdin) : await readFile(file, 'utf8')
   } catch (error) {
     throw new CliError(exits.noInput, `cannot read ${name}: ${reasonOf(error)}`)
   }

@@ -25,8 +25,8 @@ async function latestOf({ controller, settings }: Context) {
 }
 
 /** The data in a file. A whole request, as the API takes it, would be published one level too deep, to a whole fleet. */
-function dataIn(file: string): JsonObject {
-  const data = readObject(file, 'the data of a config')
+async function dataIn(file: string): Promise<JsonObject> {
+  const data = await readObject(file, 'the data of a config')
   const fields = ['data', 'poll_interval_seconds', 'comment', 'author']
   if (isObject(data.data) && Object.keys(data).every((key) => fields.includes(key)))
     throw new CliError(
@@ -42,7 +42,7 @@ export async function publish(context: Context, file: string | undefined, option
   if ((file === undefined) === (pairs.length === 0))
     throw new CliError(exits.usage, 'publish takes a FILE (- for standard input), or --set key=value, and not both')
   if (options.dryRun && options.wait) throw new CliError(exits.usage, '--dry-run publishes nothing that --wait could wait for: give one of them')
-  if (file !== undefined) return send(context, dataIn(file), options)
+  if (file !== undefined) return send(context, await dataIn(file), options)
   // Wrong ones are told before anything is asked.
   pairs.reduce(put, {})
   for (let tries = 1; ; tries++) {

@@ -19,7 +19,7 @@ export async function setSchema(
   { force, comment }: { readonly force?: boolean; readonly comment?: string },
 ): Promise<number> {
   const query = { ...(force ? { force: 'true' as const } : {}), ...(comment === undefined ? {} : { comment }) }
-  const json = { ...readObject(file, 'a JSON Schema') }
+  const json = { ...(await readObject(file, 'a JSON Schema')) }
   const stored = await ask(settings.controllerUrl, () => controller.config.schema.$put({ query, json }), StoredSchemaSchema)
   output.result(stored, () => 'the config schema is in force')
   return exits.ok

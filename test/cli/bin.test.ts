@@ -36,6 +36,19 @@ describe('the bundled command', () => {
     })
   })
 
+  it('publishes what another of it writes to a pipe, however late that comes', async () => {
+    const { controller, env, run } = await withController()
+    await using _ = controller
+    await controller.publish({ url: 'http://a/' })
+    const { PATH = '' } = process.env
+    const command = `"${process.execPath}" "${join(root, 'cli', 'dcm.mjs')}"`
+    const piped = spawn('sh', ['-c', `(sleep 0.5; ${command} get --data) | ${command} publish -`], { env: { PATH, API_KEY: TEST_KEY, ...env } })
+    let said = ''
+    for (const stream of [piped.stdout, piped.stderr]) stream.on('data', (text) => (said += text))
+    expect([await once(piped, 'close'), said]).toEqual([[0, null], 'published version 2\n'])
+    expect((await run('get', '--data', '--json')).stdout).toBe('{"url":"http://a/"}\n')
+  })
+
   it('says in one line within a second that a controller is stopped, with 69', async () => {
     const gone = await StubServer.open(() => {})
     await gone[Symbol.asyncDispose]()

@@ -55,6 +55,10 @@ const path = fc.oneof(
       '/configs/diff',
       '/audit',
       '/backup',
+      '/keys',
+      '/keys/x',
+      '/keys/%ff',
+      '/metrics',
     ),
   },
   {
