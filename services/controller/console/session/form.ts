@@ -31,7 +31,7 @@ export async function readForm(c: Context, mostBytes = FORM_BYTES): Promise<Fiel
       'UNSUPPORTED_MEDIA_TYPE',
       `Cannot take the form: Content-Type is ${JSON.stringify(type.slice(0, 100))}, wanted application/x-www-form-urlencoded`,
     )
-  const length = Number(c.req.header('Content-Length') ?? Number.NaN)
+  const length = Number(c.req.header('Content-Length') || Number.NaN)
   if (!(length <= ENCODED * mostBytes))
     throw new ApiError('PAYLOAD_TOO_LARGE', `Cannot take the form: it is larger than ${mostBytes} bytes, or does not say how large it is`, {
       headers: { Connection: 'close' },
