@@ -11,6 +11,10 @@ const slowAgent = z.object({
   took_ms: z.number().int().optional().meta({ description: 'From the publish to its report that it applied it; absent while it has not.' }),
 })
 
+/** How long a publish took to how many agents, in ms. */
+const PropagationSchema = z.object({ count: z.number().int(), p50: z.number(), p95: z.number(), p99: z.number(), max: z.number() })
+export type Propagation = z.infer<typeof PropagationSchema>
+
 /** `GET /status` of the controller: the fleet at a glance. */
 export const FleetStatusSchema = z
   .object({
@@ -40,6 +44,9 @@ export const FleetStatusSchema = z
           .int()
           .optional()
           .meta({ description: 'Until the last online agent that reports had applied it; absent until then, and after a restart of the controller.' }),
+        propagation_ms: PropagationSchema.optional().meta({
+          description: 'From the publish to the report that applied it, over the online agents that have; absent where that is known of none.',
+        }),
       })
       .nullable(),
     hits: z

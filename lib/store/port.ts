@@ -2,7 +2,7 @@ import type { FollowMode } from '../contract/agent.ts'
 import type { AuditEntry } from '../contract/audit.ts'
 import type { Config } from '../contract/config.ts'
 import type { StoredSchema } from '../contract/config-schema.ts'
-import type { Report } from '../contract/fleet.ts'
+import type { Report, ReportState } from '../contract/fleet.ts'
 import type { HistoryEntry } from '../contract/history.ts'
 import type { Role } from '../contract/keys.ts'
 
@@ -135,6 +135,20 @@ export interface AgentState {
   readonly last_seen_at: number
 }
 
+/** A state to be saved, with what the agent reported since it was saved last. */
+export interface AgentStateChange extends AgentState {
+  readonly reports?: readonly AgentReport[]
+}
+
+/** What an agent made of a version: its last report on it. */
+export interface AgentReport {
+  readonly version: number
+  readonly state: ReportState
+  readonly error?: string | undefined
+  /** Wall time, ms since the epoch. */
+  readonly at: number
+}
+
 /** An agent of the inventory, with its state where one was ever saved. */
 export interface InventoryEntry {
   readonly agent: StoredAgent
@@ -235,7 +249,11 @@ export interface Store extends AsyncDisposable {
   /** All agents with their states, in no order. */
   agents(): Promise<readonly InventoryEntry[]>
   /** Saves the states of agents, all or none; one whose agent is not (or no longer) there is left out. */
-  saveAgentStates(states: readonly AgentState[]): Promise<void>
+  saveAgentStates(states: readonly AgentStateChange[]): Promise<void>
+  /** What an agent made of the newest versions, the newest version first. */
+  agentReports(agentId: string): Promise<readonly AgentReport[]>
+  /** What each agent made of a version, in the order of the reports. */
+  reportsOn(version: number): Promise<readonly (AgentReport & { readonly agent_id: string })[]>
   /**
    * Forgets an agent and its state.
    * @returns the audit's head; undefined where it was not there

@@ -1,6 +1,7 @@
 import { eq, sql } from 'drizzle-orm'
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
-import type { AgentState } from '../port.ts'
+import type { AgentState, AgentStateChange } from '../port.ts'
+import { reportSaver } from './reports.ts'
 import { agentStates, registeredAgents } from './tables.ts'
 
 type StateRow = typeof agentStates.$inferSelect
@@ -21,7 +22,7 @@ export const toState = (row: StateRow): AgentState => ({
 })
 
 /** A state of the port as its row. */
-const toRow = ({ report, ...state }: AgentState): StateRow => ({
+const toRow = ({ report, ...state }: AgentStateChange): StateRow => ({
   agentId: state.agent_id,
   via: state.via,
   heldVersion: state.held_version,
@@ -35,7 +36,7 @@ const toRow = ({ report, ...state }: AgentState): StateRow => ({
 })
 
 /**
- * Saves states over those that were there. The statements are prepared once: building their SQL would cost more
+ * Saves states over those that were there, with what was reported since. The statements are prepared once: building their SQL would cost more
  * than running them.
  * @returns to be called inside a transaction
  */
@@ -74,10 +75,14 @@ export function stateSaver(db: BetterSQLite3Database) {
       },
     })
     .prepare()
-  return (states: readonly AgentState[]): void => {
+  const reports = reportSaver(db)
+  return (states: readonly AgentStateChange[]): void => {
     for (const state of states) {
       // Deleted since the state was taken: the row would have nothing to belong to, and would take the others with it.
-      if (registered.get({ agentId: state.agent_id }) !== undefined) save.run(toRow(state))
+      if (registered.get({ agentId: state.agent_id }) === undefined) continue
+      save.run(toRow(state))
+      for (const report of state.reports ?? []) reports.save(state.agent_id, report)
     }
+    reports.forgetOld()
   }
 }

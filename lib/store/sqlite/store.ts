@@ -13,6 +13,7 @@ import { refuseForeignFile } from './files.ts'
 import { historyReader } from './history.ts'
 import { keyChanger, keyReader, keyUseSaver } from './keys.ts'
 import { publishKeysOf } from './publish-keys.ts'
+import { reportReader } from './reports.ts'
 import { schemaReader, schemaSetter } from './schemas.ts'
 import { sessionChanger, sessionReader } from './sessions.ts'
 import { stateSaver, toState } from './states.ts'
@@ -53,6 +54,7 @@ export function openSqliteStore(options: { readonly path: string; readonly migra
     const schemaChanges = new GroupCommit(sqlite, schemaSetter(db, options.clock, audit))
     const sessions = new GroupCommit(sqlite, sessionChanger(db))
     const [readHistory, readAudit, readSchema, readKeys] = [historyReader(db), auditReader(db), schemaReader(db), keyReader(db)]
+    const reports = reportReader(db)
     // A batch of states is large enough to be a transaction of its own.
     const states = new GroupCommit(sqlite, stateSaver(db), { maxBatch: 1 })
     const closing = new AbortController()
@@ -81,6 +83,8 @@ export function openSqliteStore(options: { readonly path: string; readonly migra
           return rows.map((row) => ({ agent: toAgent(row.registered_agents), state: row.agent_states ? toState(row.agent_states) : undefined }))
         }),
       saveAgentStates: (batch) => guarded(() => states.submit(batch)),
+      agentReports: (agentId) => guarded(() => reports.ofAgent(agentId)),
+      reportsOn: (version) => guarded(() => reports.onVersion(version)),
       deleteAgent: (agentId, actor) => guarded(() => deletions.submit({ agentId, actor })),
       history: (page) => guarded(() => readHistory(page)),
       audit: (page) => guarded(() => readAudit(page)),

@@ -1,7 +1,9 @@
 import type { RegisterRequest } from '#lib/contract/agent.ts'
 import type { Batch, BatchAccepted, Report } from '#lib/contract/fleet.ts'
+import type { Timeline } from '#lib/contract/fleet-picture.ts'
 import type { FleetStatus } from '#lib/contract/fleet-status.ts'
-import type { Agent, AgentsPage, AgentsQuery } from '#lib/contract/inventory.ts'
+import { type AgentDetail, type AgentHistory, type AgentsPage, type AgentsQuery, MAX_AGENT_HISTORY } from '#lib/contract/inventory.ts'
+import { shownOutcome } from '#lib/contract/outcome.ts'
 import type { ConfigFeed } from '#lib/distribution/feed.ts'
 import type { Presence, Roll, Sign } from '#lib/distribution/followers.ts'
 import type { Drop } from '#lib/distribution/key-connections.ts'
@@ -17,6 +19,7 @@ import { Convergence } from './convergence.ts'
 import { Enrolment } from './enrolment.ts'
 import { Liveness } from './liveness.ts'
 import { readPage } from './page.ts'
+import { type FleetPicture, fleetPicture } from './picture.ts'
 import { FleetPresence } from './presence.ts'
 import type { AgentRecord } from './record.ts'
 import { RelayBatches } from './relay-batches.ts'
@@ -26,7 +29,9 @@ import { Passes } from './slices.ts'
 import { StateWriter } from './state-writer.ts'
 import { fleetStatus } from './status.ts'
 import { recordOf } from './stored.ts'
-import { agentView } from './view.ts'
+import type { ConvergenceTimeline } from './timeline.ts'
+import { restoredTimeline } from './timeline-stored.ts'
+import { agentView, madeOf } from './view.ts'
 
 /** What a fleet stands on. */
 export interface FleetParts {
@@ -39,6 +44,9 @@ export interface FleetParts {
   /** Told of each agent that has applied the latest version: how long after the publish, in seconds. */
   readonly propagation?: Pick<Distribution, 'observe'>
 }
+
+/** How soon after a publish the whole fleet is counted, in ms: at most so often, however often is published. */
+const LOOK_AFTER_MS = 250
 
 /** The agents of this controller: all of them in memory, so that a request of one touches no database. */
 export class Fleet implements Presence, Roll {
@@ -56,10 +64,14 @@ export class Fleet implements Presence, Roll {
   readonly #batches: RelayBatches
   readonly #passes: Passes
   readonly #propagation: Pick<Distribution, 'observe'> | undefined
+  readonly #timeline: ConvergenceTimeline
+  #looking: NodeJS.Timeout | undefined
   /** The fleet at a glance, at most a quarter of a second old. */
   readonly status: () => Promise<FleetStatus>
+  /** Its relays, and what is wrong, at most a quarter of a second old. */
+  readonly picture: () => Promise<FleetPicture>
 
-  private constructor(parts: FleetParts, roster: Roster, sessions: RelaySessions) {
+  private constructor(parts: FleetParts, roster: Roster, sessions: RelaySessions, timeline: ConvergenceTimeline) {
     this.#store = parts.store
     this.#feed = parts.feed
     this.#clock = parts.clock
@@ -80,7 +92,9 @@ export class Fleet implements Presence, Roll {
       enrolment: this.#enrolment,
       report: (record, report) => this.#take(record, report),
     })
-    this.status = fleetStatus({ ...inner, convergence: this.#convergence })
+    this.#timeline = timeline
+    this.status = fleetStatus({ ...inner, convergence: this.#convergence, timeline })
+    this.picture = fleetPicture(inner)
   }
 
   /**
@@ -91,7 +105,7 @@ export class Fleet implements Presence, Roll {
     const entries = await parts.store.agents()
     const sessions: RelaySessions = new RelaySessions((relayId) => roster.get(relayId) !== undefined)
     const roster = new Roster(entries.map((entry) => recordOf(entry, sessions, parts.clock)))
-    return new Fleet(parts, roster, sessions)
+    return new Fleet(parts, roster, sessions, await restoredTimeline(parts, roster))
   }
 
   seen(sign: Sign): void {
@@ -125,9 +139,32 @@ export class Fleet implements Presence, Roll {
   }
 
   /** An agent of the inventory. */
-  agent(agentId: string): Agent | undefined {
+  agent(agentId: string): AgentDetail | undefined {
     const record = this.#roster.get(agentId)
-    return record && agentView(record, this.#liveness.look(), this.#liveness, this.#clock)
+    if (record === undefined) return undefined
+    const hits = [...(record.hits ?? [])].sort((a, b) => b.version - a.version).map(shownOutcome)
+    return { ...agentView(record, this.#liveness.look(), this.#liveness, this.#clock), owner: record.owner, hits }
+  }
+
+  /**
+   * What an agent made of the newest versions; undefined where it is not known.
+   * @throws ApiError STORE_UNAVAILABLE
+   */
+  async history(agentId: string): Promise<AgentHistory | undefined> {
+    const record = this.#roster.get(agentId)
+    if (record === undefined) return undefined
+    const unsaved = [...record.unsavedReports.values()]
+    const saved = await storeAnswers('read the history of the agent', () => this.#store.agentReports(agentId))
+    const all = new Map([...saved, ...unsaved].map((report) => [report.version, report]))
+    const newest = [...all.values()].sort((a, b) => b.version - a.version).slice(0, MAX_AGENT_HISTORY)
+    return {
+      reports: newest.map(({ version, state, error, at }) => ({ version, state, ...(error === undefined ? {} : { error }), at: new Date(at).toISOString() })),
+    }
+  }
+
+  /** How the last publish came to the fleet. */
+  timeline(): Timeline {
+    return this.#timeline.shown
   }
 
   /**
@@ -163,19 +200,33 @@ export class Fleet implements Presence, Roll {
   published(version: number): void {
     this.#liveness.beforePublish()
     this.#convergence.published(version)
+    this.#timeline.begin(version, this.#clock.now())
+    this.#lookSoon()
   }
 
   /** Saves what is not saved yet, and ends; the store must still be open. */
   async close(): Promise<void> {
     this.#convergence.close()
+    clearTimeout(this.#looking)
     await this.#writer.close()
+  }
+
+  /** Counts the whole fleet soon: what a publish begins with, and who is offline, no report tells. */
+  #lookSoon(): void {
+    this.#looking ??= setTimeout(() => {
+      this.#looking = undefined
+      // One that is refused, since the controller stops, has nothing to tell.
+      this.status().catch(() => {})
+    }, LOOK_AFTER_MS).unref()
   }
 
   #take(record: AgentRecord, report: Report): void {
     const now = this.#clock.monotonic()
     const latest = this.#feed.current?.version ?? null
     const before = record.appliedVersion
-    if (!record.take(report, now, latest)) return
+    const made = record.reports ? madeOf(record, report.version) : undefined
+    if (!record.take(report, now, latest, this.#clock.now())) return
+    this.#timeline.moved(report.version, made, report.state, now)
     if (report.state === 'applied') {
       this.#convergence.applied(report.version, now)
       const publishedAt = this.#convergence.publishedAt(report.version)

@@ -2,6 +2,7 @@ import type { AgentsPage, AgentsQuery } from '#lib/contract/inventory.ts'
 import { invalidPart } from '#lib/http/errors.ts'
 import type { Clock } from '#lib/runtime/clock.ts'
 import type { Liveness, Look } from './liveness.ts'
+import { FirstPlaces, orderOf, sortedCursor, sortedPlace } from './order.ts'
 import type { AgentRecord } from './record.ts'
 import type { Place, Roster } from './roster.ts'
 import type { Passes } from './slices.ts'
@@ -27,27 +28,43 @@ function placeOf(cursor: string): Place {
   return place
 }
 
+/** @param text in small letters */
+const isFoundIn = ({ id, registration }: AgentRecord, text: string): boolean =>
+  registration.hostname.toLowerCase().includes(text) || id.toLowerCase().includes(text) || registration.ip_address.toLowerCase().includes(text)
+
 /** Whether an agent meets all filters of a query. */
 function filterOf(query: AgentsQuery, look: Look, liveness: Liveness): (record: AgentRecord) => boolean {
-  const { state, online, version, label } = query
+  const { state, online, version, label, relay } = query
+  const q = query.q?.toLowerCase()
   const colon = label?.indexOf(':') ?? -1
   const [key, value] = [label?.slice(0, colon), label?.slice(colon + 1)]
   return (record) =>
     (state === undefined || stateOf(record, look.latest) === state) &&
     (version === undefined || record.appliedVersion === version) &&
+    (relay === undefined || record.relayId === relay) &&
+    (q === undefined || isFoundIn(record, q)) &&
     (key === undefined || record.registration.labels[key] === value) &&
     (online === undefined || liveness.online(record, look) === (online === 'true'))
 }
 
+/** What pages are read from. */
+export interface PageParts {
+  readonly roster: Roster
+  readonly liveness: Liveness
+  readonly passes: Passes
+  readonly clock: Clock
+}
+
 /**
- * A page of the inventory in the order of registration. Cursors name a place and no index: every agent that is there
- * throughout comes exactly once, whoever comes and goes between the pages.
+ * A page of the inventory. Cursors name a place and no index: every agent that is there throughout, and whose place does not
+ * change, comes exactly once, whoever comes and goes between the pages.
  * @throws ApiError INVALID_REQUEST for a cursor that is none
  */
-export async function readPage(
-  query: AgentsQuery,
-  { roster, liveness, passes, clock }: { readonly roster: Roster; readonly liveness: Liveness; readonly passes: Passes; readonly clock: Clock },
-): Promise<AgentsPage> {
+export const readPage = (query: AgentsQuery, parts: PageParts): Promise<AgentsPage> =>
+  (query.sort ?? 'registered') === 'registered' && query.count !== 'true' ? readInOrder(query, parts) : readSorted(query, parts)
+
+/** A page in the order of registration, which is kept: what comes before the page is not looked at. */
+async function readInOrder(query: AgentsQuery, { roster, liveness, passes, clock }: PageParts): Promise<AgentsPage> {
   const place = query.cursor === undefined ? BEGINNING : placeOf(query.cursor)
   const slices = await passes.begin()
   const look = liveness.look()
@@ -69,5 +86,34 @@ export async function readPage(
   return {
     agents: page.map((record) => agentView(record, look, liveness, clock)),
     ...(found.length > limit && last !== undefined ? { next_cursor: cursorOf(last) } : {}),
+  }
+}
+
+/** A page in another order, or with the count of all: one look at each agent, whatever page it is. */
+async function readSorted(query: AgentsQuery, { roster, liveness, passes, clock }: PageParts): Promise<AgentsPage> {
+  const slices = await passes.begin()
+  const look = liveness.look()
+  const order = orderOf(query.sort, look, liveness)
+  const isKept = order.name === 'registered'
+  const { cursor } = query
+  const behind = cursor === undefined ? undefined : isKept ? { value: 0, ...placeOf(cursor) } : sortedPlace(order, cursor)
+  const isWanted = filterOf(query, look, liveness)
+  const limit = query.limit ?? DEFAULT_LIMIT
+  const first = new FirstPlaces<AgentRecord>(order, limit + 1)
+  let total = 0
+  for (const record of roster.all()) {
+    if (slices.due()) await slices.next()
+    if (!isWanted(record)) continue
+    total++
+    const place = order.place(record)
+    if (behind === undefined || order.compare(behind, place) < 0) first.add(place, record)
+  }
+  const page = first.all.slice(0, limit)
+  const last = page.at(-1)
+  const next = first.all.length > limit && last !== undefined ? (isKept ? cursorOf(last.item) : sortedCursor(order, last.place)) : undefined
+  return {
+    agents: page.map(({ item }) => agentView(item, look, liveness, clock)),
+    ...(next === undefined ? {} : { next_cursor: next }),
+    ...(query.count === 'true' ? { total } : {}),
   }
 }

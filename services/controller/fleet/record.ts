@@ -4,7 +4,7 @@ import type { HitOutcome } from '#lib/contract/outcome.ts'
 import type { Drop } from '#lib/distribution/key-connections.ts'
 import type { Owner } from '#lib/distribution/ownership.ts'
 import type { Caller } from '#lib/http/caller.ts'
-import type { NewAgent } from '#lib/store/port.ts'
+import type { AgentReport, NewAgent } from '#lib/store/port.ts'
 import type { RelaySession } from './relay-sessions.ts'
 
 /** How long ago an agent can have been heard of, in ms: ten years. Beyond that it is a broken clock, and no date. */
@@ -70,6 +70,8 @@ export class AgentRecord {
   appliedVersion: number | null = null
   /** When it first said so of that version, monotonic ms; undefined where that was before this start. */
   appliedAt: number | undefined
+  /** What it reported since it was saved last, by version. */
+  readonly unsavedReports = new Map<number, AgentReport>()
   /** When it was last heard of, monotonic ms; what a held connection adds is not in here. */
   lastSeen: number
   /** The `lastSeen` that is saved. */
@@ -115,14 +117,16 @@ export class AgentRecord {
   /**
    * Takes a report, whatever version it is about: the newest received is what holds.
    * @param latest the version that the fleet is to run
+   * @param wall the same moment as `now`, ms since the epoch
    * @returns whether it says anything new of the version: agents report again after each registration, and what became of hits
    */
-  take({ hits, ...report }: Report, now: number, latest: number | null): boolean {
+  take({ hits, ...report }: Report, now: number, latest: number | null, wall: number): boolean {
     this.heardAt(now)
     this.hits = hits?.length ? hits : undefined
     const { version, state, error } = this.report ?? {}
     if (version === report.version && state === report.state && error === report.error) return false
     this.report = report
+    this.unsavedReports.set(report.version, { version: report.version, state: report.state, error: report.error, at: wall })
     // A report about a version says that it is held, but a late one does not take back a newer. Where what was held is
     // beyond the latest, this controller was restored from a backup, and the agent went back with it.
     if (this.heldVersion === null || report.version > this.heldVersion || this.heldVersion > (latest ?? 0)) this.heldVersion = report.version

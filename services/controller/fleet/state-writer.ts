@@ -1,6 +1,6 @@
 import type { Logger } from '#lib/observe/logger.ts'
 import type { Clock } from '#lib/runtime/clock.ts'
-import type { Store } from '#lib/store/port.ts'
+import type { AgentReport, Store } from '#lib/store/port.ts'
 import type { Liveness } from './liveness.ts'
 import type { AgentRecord } from './record.ts'
 import type { Roster } from './roster.ts'
@@ -22,6 +22,11 @@ const isStale = ({ lastSeen, savedSeen, savedSession }: AgentRecord): boolean =>
 function markSaved(record: AgentRecord): void {
   record.savedSeen = record.lastSeen
   record.savedSession = record.session?.endedAt === undefined ? record.session : undefined
+}
+
+/** Forgets what was reported and is saved; what came meanwhile stays. */
+function markReportsSaved({ unsavedReports }: AgentRecord, saved: readonly AgentReport[]): void {
+  for (const report of saved) if (unsavedReports.get(report.version) === report) unsavedReports.delete(report.version)
 }
 
 /**
@@ -120,7 +125,9 @@ export class StateWriter {
       if (batch.length === 0) continue
       for (const record of batch) markSaved(record)
       try {
-        await this.#store.saveAgentStates(batch.map((record) => stateToSave(record, this.#liveness, this.#clock)))
+        const states = batch.map((record) => stateToSave(record, this.#liveness, this.#clock))
+        await this.#store.saveAgentStates(states)
+        for (const [at, record] of batch.entries()) markReportsSaved(record, states[at]?.reports ?? [])
       } catch (error) {
         for (const record of round.slice(start)) this.#unsaved.add(record)
         if (!this.#failing) this.#logger.error('http', 'what agents report cannot be saved; it is kept in memory and tried again', { err: error })

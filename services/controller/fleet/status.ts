@@ -5,10 +5,12 @@ import type { Clock } from '#lib/runtime/clock.ts'
 import type { Convergence } from './convergence.ts'
 import type { Liveness } from './liveness.ts'
 import { OutcomeSums } from './outcomes.ts'
+import { PropagationTimes } from './propagation.ts'
 import type { AgentRecord } from './record.ts'
 import type { Roster } from './roster.ts'
 import type { Passes } from './slices.ts'
-import { stateOf } from './view.ts'
+import type { ConvergenceTimeline } from './timeline.ts'
+import { madeOf, stateOf } from './view.ts'
 
 /** For how long a status is given again, in ms: many who look cost as much as one. */
 const REMEMBER_MS = 250
@@ -33,13 +35,14 @@ export interface StatusParts {
   readonly roster: Roster
   readonly liveness: Liveness
   readonly convergence: Convergence
+  readonly timeline: ConvergenceTimeline
   readonly passes: Passes
   readonly feed: Pick<ConfigFeed, 'current'>
   readonly clock: Clock
 }
 
 /** Counts the fleet in one pass, in slices. */
-async function count({ roster, liveness, convergence, passes, feed }: StatusParts): Promise<FleetStatus> {
+async function count({ roster, liveness, convergence, timeline, passes, feed }: StatusParts, propagation: PropagationTimes): Promise<FleetStatus> {
   const slices = await passes.begin()
   const look = liveness.look()
   const { latest } = look
@@ -50,6 +53,9 @@ async function count({ roster, liveness, convergence, passes, feed }: StatusPart
   const missing: AgentRecord[] = []
   const longest = new TookLongest()
   const outcomes = new OutcomeSums()
+  const counts = { applied: 0, failed: 0, applying: 0, pending: 0, offline: 0 }
+  const isFollowed = latest !== null && timeline.version === latest
+  const times: number[] = []
   let [total, online, reporting, applied] = [0, 0, 0, 0]
   for (const record of roster.all()) {
     if (slices.due()) await slices.next()
@@ -57,6 +63,7 @@ async function count({ roster, liveness, convergence, passes, feed }: StatusPart
     if (!liveness.online(record, look)) {
       // It says so anew when it is back.
       record.hits = undefined
+      if (record.reports) counts.offline++
       continue
     }
     online++
@@ -66,12 +73,16 @@ async function count({ roster, liveness, convergence, passes, feed }: StatusPart
     byVersion.set(record.appliedVersion, (byVersion.get(record.appliedVersion) ?? 0) + 1)
     if (!record.reports) continue
     reporting++
+    counts[madeOf(record, latest)]++
+    if (isFollowed && record.appliedAt !== undefined && state === 'applied') times.push(Math.max(0, record.appliedAt - timeline.publishedAt))
     if (state === 'applied') {
       applied++
       if (record.appliedAt !== undefined && publishedAt !== undefined) longest.add(record, Math.max(0, Math.round(record.appliedAt - publishedAt)))
     } else if (latest !== null && missing.length < SLOWEST) missing.push(record)
   }
   if (reporting > 0 && applied === reporting) convergence.settle(latest)
+  timeline.counted(latest, counts)
+  const propagationMs = propagation.of(latest, times)
   const tookMs = convergence.tookMs(config?.version)
   const slowest = [...missing.map((record) => ({ record })), ...longest.all].slice(0, SLOWEST)
   const states = fleetStates.flatMap((state) => (byState.has(state) ? [[state, byState.get(state) ?? 0] as const] : []))
@@ -95,7 +106,12 @@ async function count({ roster, liveness, convergence, passes, feed }: StatusPart
     last_publish:
       config?.created_at === undefined
         ? null
-        : { version: config.version, at: config.created_at, ...(tookMs === undefined ? {} : { converged_in_ms: tookMs }) },
+        : {
+            version: config.version,
+            at: config.created_at,
+            ...(tookMs === undefined ? {} : { converged_in_ms: tookMs }),
+            ...(propagationMs === undefined ? {} : { propagation_ms: propagationMs }),
+          },
     hits: outcomes.shown,
   }
 }
@@ -105,12 +121,14 @@ async function count({ roster, liveness, convergence, passes, feed }: StatusPart
  * @returns asks for it; what was counted before a publish or a deletion is not given after it
  */
 export function fleetStatus(parts: StatusParts): () => Promise<FleetStatus> {
+  const propagation = new PropagationTimes()
   let last: { readonly at: number; readonly latest: number | undefined; readonly total: number; readonly status: Promise<FleetStatus> } | undefined
   return () => {
     const at = parts.clock.monotonic()
     const latest = parts.feed.current?.version
     const total = parts.roster.size
-    if (last === undefined || at - last.at >= REMEMBER_MS || last.latest !== latest || last.total > total) last = { at, latest, total, status: count(parts) }
+    if (last === undefined || at - last.at >= REMEMBER_MS || last.latest !== latest || last.total > total)
+      last = { at, latest, total, status: count(parts, propagation) }
     return last.status
   }
 }

@@ -1,5 +1,5 @@
 import type { Clock } from '#lib/runtime/clock.ts'
-import type { AgentState, InventoryEntry } from '#lib/store/port.ts'
+import type { AgentStateChange, InventoryEntry } from '#lib/store/port.ts'
 import type { Liveness } from './liveness.ts'
 import { AgentRecord, MAX_AGE_MS, registrationOf } from './record.ts'
 import type { RelaySessions } from './relay-sessions.ts'
@@ -21,7 +21,7 @@ export function recordOf({ agent, state }: InventoryEntry, sessions: RelaySessio
 }
 
 /** What is saved of an agent. */
-export function stateToSave(record: AgentRecord, liveness: Liveness, clock: Pick<Clock, 'now' | 'monotonic'>): AgentState {
+export function stateToSave(record: AgentRecord, liveness: Liveness, clock: Pick<Clock, 'now' | 'monotonic'>): AgentStateChange {
   const { session } = record
   const now = clock.monotonic()
   return {
@@ -33,5 +33,6 @@ export function stateToSave(record: AgentRecord, liveness: Liveness, clock: Pick
     relay_id: record.relayId ?? null,
     relay_session: session === undefined || session.endedAt !== undefined ? null : session.id,
     last_seen_at: Math.round(clock.now() - (now - liveness.lastSeen(record, now))),
+    reports: [...record.unsavedReports.values()],
   }
 }

@@ -2,12 +2,17 @@ import type { Agent, FleetState } from '#lib/contract/inventory.ts'
 import type { Clock } from '#lib/runtime/clock.ts'
 import type { Liveness, Look } from './liveness.ts'
 import type { AgentRecord } from './record.ts'
+import type { Made } from './timeline.ts'
 
 /** An agent's state against the version that it is to run. */
 export function stateOf(record: AgentRecord, latest: number | null): FleetState {
   if (record.report === undefined) return 'registered'
   return record.report.version === latest ? record.report.state : 'pending'
 }
+
+/** What an agent that reports has made of a version, as far as its last report says. */
+export const madeOf = ({ report }: AgentRecord, version: number | null): Made =>
+  report?.version === version && report !== undefined ? report.state : 'pending'
 
 /** An agent as the inventory shows it. */
 export function agentView(record: AgentRecord, look: Look, liveness: Liveness, clock: Pick<Clock, 'now'>): Agent {

@@ -1,5 +1,5 @@
 import { createRoute } from '@hono/zod-openapi'
-import { AgentDeletedSchema, AgentSchema, AgentsPageSchema, AgentsQuerySchema } from '#lib/contract/inventory.ts'
+import { AgentDeletedSchema, AgentDetailSchema, AgentHistorySchema, AgentsPageSchema, AgentsQuerySchema } from '#lib/contract/inventory.ts'
 import { agentNotFound, agentParam } from '#lib/distribution/routes/reports.ts'
 import { answer, callerErrors, errorAnswer } from '#lib/http/answers.ts'
 import { createRouter } from '#lib/http/app.ts'
@@ -13,7 +13,7 @@ const list = createRoute({
   path: '/agents',
   tags: ['agents'],
   summary: 'The inventory, a page at a time',
-  description: 'In the order of registration. An agent that is there throughout comes exactly once, whoever comes and goes between the pages.',
+  description: 'An agent that is there throughout, and does not move in the order, comes exactly once, whoever comes and goes between the pages.',
   middleware: [requires('fleet', 'see the agents')],
   request: { query: AgentsQuerySchema },
   responses: {
@@ -32,11 +32,27 @@ const one = createRoute({
   middleware: [requires('fleet', 'see an agent')],
   request: { params: agentParam },
   responses: {
-    200: answer(200, 'The agent as it was last heard of.', AgentSchema),
+    200: answer(200, 'The agent as it was last heard of.', AgentDetailSchema),
     400: errorAnswer('INVALID_REQUEST'),
     ...callerErrors,
     404: errorAnswer('NOT_FOUND'),
     503: errorAnswer('OVERLOADED'),
+  },
+})
+
+const history = createRoute({
+  method: 'get',
+  path: '/agents/{id}/history',
+  tags: ['agents'],
+  summary: 'What an agent made of the newest versions',
+  middleware: [requires('fleet', 'see an agent')],
+  request: { params: agentParam },
+  responses: {
+    200: answer(200, 'Its last report on each of the last 50 versions that it reported on, the newest version first.', AgentHistorySchema),
+    400: errorAnswer('INVALID_REQUEST'),
+    ...callerErrors,
+    404: errorAnswer('NOT_FOUND'),
+    503: errorAnswer('STORE_UNAVAILABLE', 'OVERLOADED'),
   },
 })
 
@@ -66,6 +82,12 @@ export function agentRoutes({ fleet, address }: Pick<ControllerDeps, 'fleet' | '
       const agent = fleet.agent(id)
       if (agent === undefined) throw agentNotFound(id)
       return ok(c, agent, 200)
+    })
+    .openapi(history, async (c) => {
+      const { id } = c.req.valid('param')
+      const reports = await fleet.history(id)
+      if (reports === undefined) throw agentNotFound(id)
+      return ok(c, reports, 200)
     })
     .openapi(remove, async (c) => {
       const { id } = c.req.valid('param')

@@ -32,6 +32,8 @@ describe('GET /agents/:id', () => {
       state: 'registered',
       registered_at: '2026-11-24T09:00:00.000Z',
       last_seen_at: '2026-11-24T09:00:00.000Z',
+      owner: null,
+      hits: [],
     })
     await controller.publish()
     clock.pass(5000)

@@ -2,7 +2,7 @@ import type { z } from 'zod'
 import { RegisterResponseSchema } from '#lib/contract/agent.ts'
 import { type Batch, BatchAcceptedSchema, type BatchSchema, type ReportState } from '#lib/contract/fleet.ts'
 import { FleetStatusSchema } from '#lib/contract/fleet-status.ts'
-import { type Agent, AgentSchema, type AgentsPage, AgentsPageSchema } from '#lib/contract/inventory.ts'
+import { type AgentDetail, AgentDetailSchema, type AgentsPage, AgentsPageSchema } from '#lib/contract/inventory.ts'
 import type { Store } from '#lib/store/port.ts'
 import type { ControllerDeps } from '#services/controller/deps.ts'
 import { dataOf, TestController } from '#test/_support/controller.ts'
@@ -26,8 +26,8 @@ export async function register(
 }
 
 /** The agent as `GET /agents/:id` shows it. */
-export const agentOf = async (controller: TestController, id: string): Promise<Agent> =>
-  dataOf(await controller.request(`/agents/${id}`), 200, AgentSchema.strict())
+export const agentOf = async (controller: TestController, id: string): Promise<AgentDetail> =>
+  dataOf(await controller.request(`/agents/${id}`), 200, AgentDetailSchema.strict())
 
 /** A page of `GET /agents`. */
 export const pageOf = async (controller: TestController, query: string): Promise<AgentsPage> =>
@@ -105,6 +105,8 @@ export function forgetfulStore(clock: HeldClock): Store {
     addKey: () => Promise.reject(new Error('this store takes no key')),
     revokeKey: nothing,
     saveKeyUses: nothing,
+    agentReports: async () => [],
+    reportsOn: async () => [],
     sessions: async () => [],
     addSession: nothing,
     endSessions: nothing,

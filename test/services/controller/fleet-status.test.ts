@@ -59,7 +59,11 @@ describe('GET /status', () => {
         { agent_id: id(5), hostname: 'follows', state: 'registered', applied_version: null },
         { agent_id: id(2), hostname: 'applied', state: 'applied', applied_version: 2, took_ms: 90_000 },
       ],
-      last_publish: { version: 2, at: '2026-11-24T09:00:00.000Z' },
+      last_publish: {
+        version: 2,
+        at: '2026-11-24T09:00:00.000Z',
+        propagation_ms: { count: 1, p50: 90_000, p95: 90_000, p99: 90_000, max: 90_000 },
+      },
       hits: [],
     })
   })

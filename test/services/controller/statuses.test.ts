@@ -7,10 +7,11 @@ import { ConfigSchema } from '#lib/contract/config.ts'
 import { SchemaDeletedSchema, StoredSchemaSchema } from '#lib/contract/config-schema.ts'
 import type { ErrorCode } from '#lib/contract/errors.ts'
 import { BatchAcceptedSchema, ReportAcceptedSchema } from '#lib/contract/fleet.ts'
+import { RelayTreeSchema, TimelineSchema } from '#lib/contract/fleet-picture.ts'
 import { FleetStatusSchema } from '#lib/contract/fleet-status.ts'
 import { HealthSchema, ReadySchema } from '#lib/contract/health.ts'
 import { DryRunSchema, HistoryPageSchema, VersionDiffSchema } from '#lib/contract/history.ts'
-import { AgentDeletedSchema, AgentSchema, AgentsPageSchema } from '#lib/contract/inventory.ts'
+import { AgentDeletedSchema, AgentDetailSchema, AgentHistorySchema, AgentsPageSchema } from '#lib/contract/inventory.ts'
 import { KeyRevokedSchema, KeysSchema, MadeKeySchema } from '#lib/contract/keys.ts'
 import { ApiError } from '#lib/http/errors.ts'
 import { type Store, type StoredKey, StoreUnavailableError } from '#lib/store/port.ts'
@@ -47,6 +48,8 @@ const awayStore: Store = (() => {
     addKey: away,
     revokeKey: away,
     saveKeyUses: away,
+    agentReports: away,
+    reportsOn: async () => [],
     sessions: async () => [],
     addSession: away,
     endSessions: away,
@@ -174,7 +177,7 @@ const cases: readonly Case[] = [
   { operation: 'get /agents', status: 503, before: ({ deps }) => vi.spyOn(deps.fleet, 'page').mockRejectedValue(refused()), body: 'OVERLOADED' },
   ...keyCases('get /agents', {}),
 
-  { ...onKnown('get /agents/{id}'), status: 200, body: AgentSchema },
+  { ...onKnown('get /agents/{id}'), status: 200, body: AgentDetailSchema },
   { operation: 'get /agents/{id}', status: 400, path: `/agents/${'x'.repeat(201)}`, body: 'INVALID_REQUEST' },
   { operation: 'get /agents/{id}', status: 404, path: '/agents/nobody', body: 'NOT_FOUND' },
   {
@@ -188,6 +191,12 @@ const cases: readonly Case[] = [
   },
   ...keyCases('get /agents/{id}', {}),
 
+  { operation: 'get /agents/{id}/history', status: 200, path: '/agents/known/history', before: known, body: AgentHistorySchema },
+  { operation: 'get /agents/{id}/history', status: 400, path: `/agents/${'x'.repeat(201)}/history`, body: 'INVALID_REQUEST' },
+  { operation: 'get /agents/{id}/history', status: 404, path: '/agents/nobody/history', body: 'NOT_FOUND' },
+  { operation: 'get /agents/{id}/history', status: 503, path: '/agents/known/history', open: { overrides: { store: awayStore } }, body: 'STORE_UNAVAILABLE' },
+  ...keyCases('get /agents/{id}/history', {}),
+
   { ...onKnown('delete /agents/{id}'), status: 200, request: { method: 'DELETE' }, before: known, body: AgentDeletedSchema, open: {} },
   { operation: 'delete /agents/{id}', status: 400, path: `/agents/${'x'.repeat(201)}`, request: { method: 'DELETE' }, body: 'INVALID_REQUEST' },
   { operation: 'delete /agents/{id}', status: 404, path: '/agents/nobody', request: { method: 'DELETE' }, body: 'NOT_FOUND' },
@@ -197,6 +206,21 @@ const cases: readonly Case[] = [
   { operation: 'get /status', status: 200, body: FleetStatusSchema },
   { operation: 'get /status', status: 503, before: ({ deps }) => vi.spyOn(deps.fleet, 'status').mockRejectedValue(refused()), body: 'OVERLOADED' },
   ...keyCases('get /status', {}),
+
+  { operation: 'get /status/timeline', status: 200, body: TimelineSchema },
+  {
+    operation: 'get /status/timeline',
+    status: 503,
+    before: ({ deps }) =>
+      vi.spyOn(deps.fleet, 'timeline').mockImplementation(() => {
+        throw refused()
+      }),
+    body: 'OVERLOADED',
+  },
+  ...keyCases('get /status/timeline', {}),
+  { operation: 'get /status/relays', status: 200, body: RelayTreeSchema },
+  { operation: 'get /status/relays', status: 503, before: ({ deps }) => vi.spyOn(deps.fleet, 'picture').mockRejectedValue(refused()), body: 'OVERLOADED' },
+  ...keyCases('get /status/relays', {}),
 
   { operation: 'post /config', status: 201, request: { body: config }, body: ConfigSchema },
   { operation: 'post /config', status: 412, request: { body: config, headers: { 'If-Match': '"7"' } }, published: 1, body: 'VERSION_CONFLICT' },
