@@ -1,4 +1,4 @@
-import { type Agent, AgentDeletedSchema, AgentsPageSchema, type FleetState } from '#lib/contract/inventory.ts'
+import { type Agent, AgentDeletedSchema, AgentsPageSchema, type AgentsQuery, type FleetState } from '#lib/contract/inventory.ts'
 import { ask } from '../call.ts'
 import type { Context } from '../context.ts'
 import { CliError, exits } from '../exit.ts'
@@ -9,6 +9,8 @@ export interface AgentsOptions {
   readonly version?: number
   readonly state?: FleetState
   readonly label?: string
+  readonly search?: string
+  readonly sort?: NonNullable<AgentsQuery['sort']>
   readonly online?: boolean
   readonly offline?: boolean
 }
@@ -27,6 +29,8 @@ export async function agents({ controller, settings, output }: Context, options:
     ...(options.online ? { online: 'true' as const } : options.offline ? { online: 'false' as const } : {}),
     ...(options.version === undefined ? {} : { version: String(options.version) }),
     ...(options.label === undefined ? {} : { label: labelOf(options.label) }),
+    ...(options.search === undefined ? {} : { q: options.search }),
+    ...(options.sort === undefined ? {} : { sort: options.sort }),
   }
   const { items } = await gather<Agent, string>(Number.POSITIVE_INFINITY, undefined, async (cursor, limit) => {
     const query = { limit: String(limit), ...filter, ...(cursor === undefined ? {} : { cursor }) }

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander'
-import { fleetStates } from '#lib/contract/inventory.ts'
+import { agentSorts, fleetStates } from '#lib/contract/inventory.ts'
 import { examples, type Run, whole } from './options.ts'
 
 /** The agents, and how the last publish converges. */
@@ -15,6 +15,12 @@ export function addFleetCommands(program: Command, run: Run): void {
     .option('--version <n>', 'only those whose worker runs this version', whole(0, Number.MAX_SAFE_INTEGER))
     .addOption(new Option('--state <state>', 'only those in this state').choices(fleetStates))
     .option('--label <key=value>', 'only those with this label')
+    .option('--search <text>', 'only those in whose hostname, id or address this is found')
+    .addOption(
+      new Option('--sort <order>', 'by registration where absent; with - in front the other way round: --sort=-last_seen').choices(
+        agentSorts.flatMap((sort) => [sort, `-${sort}`]),
+      ),
+    )
     .addOption(new Option('--online', 'only those that are online').conflicts('offline'))
     .option('--offline', 'only those that are not')
     .action((options) => run(async (context) => (await import('../commands/agents.ts')).agents(context, options)))

@@ -2,6 +2,7 @@ import { ConfigFeed } from '#lib/distribution/feed.ts'
 import { ConfigStreams } from '#lib/distribution/streams.ts'
 import { type AddressReader, createAddressReader } from '#lib/http/address.ts'
 import { Admission } from '#lib/http/admission.ts'
+import type { Operational } from '#lib/http/operational.ts'
 import { createOriginCheck, type OriginCheck } from '#lib/http/origin.ts'
 import { WrongKeys } from '#lib/http/wrong-keys.ts'
 import { createLogger, type Logger } from '#lib/observe/logger.ts'
@@ -19,6 +20,7 @@ import { ConfigSchema } from './config-schema.ts'
 import { Live } from './console/live/live.ts'
 import { Sessions } from './console/session/sessions.ts'
 import { Fleet } from './fleet/fleet.ts'
+import { controllerHealth } from './health.ts'
 import { KeyBook } from './keys/key-book.ts'
 import { controllerFamilies } from './metrics.ts'
 import { ControllerTallies } from './tallies.ts'
@@ -46,6 +48,8 @@ export interface ControllerDeps {
   /** Where its answers are counted; undefined: nowhere, which only a measurement wants. */
   readonly requests: RequestCounts | undefined
   readonly metrics: MetricsRegistry
+  /** How it is. */
+  readonly health: Operational
   /** Who is logged in to the console. */
   readonly sessions: Sessions
   /** What keeps its pages up to date. */
@@ -106,6 +110,7 @@ export async function openControllerDeps(config: ControllerConfig, overrides: Pa
   const tracer = overrides.tracer ?? (await openTracer(config.tracing, logger))
   const metrics =
     overrides.metrics ?? new MetricsRegistry('controller', controllerFamilies({ feed, streams, fleet, admission, store, tallies, requests }), logger)
+  const health = overrides.health ?? controllerHealth({ store, fleet, feed, streams, admission, config })
   const sessions = overrides.sessions ?? (await readFrom(store, () => Sessions.open({ store, keys, clock })))
   const live = overrides.live ?? new Live({ sessions, logger })
   return {
@@ -124,6 +129,7 @@ export async function openControllerDeps(config: ControllerConfig, overrides: Pa
     tallies,
     requests,
     metrics,
+    health,
     sessions,
     live,
     tracer,

@@ -6,12 +6,19 @@ interface ChartData {
   readonly axis: string
   /** Its values, rising. */
   readonly x: readonly number[]
-  /** Drawn on a logarithmic axis. */
+  /** Drawn on a logarithmic axis, in ms. */
   readonly log?: boolean
   readonly series: readonly { readonly name: string; readonly kind: string; readonly y: readonly (number | null)[] }[]
 }
 
 const HEIGHT = 260
+
+/** A time since the beginning as an axis shows it. */
+function since(ms: number): string {
+  if (ms < 1000) return `${Math.round(ms)} ms`
+  if (ms < 60_000) return `${Math.round(ms / 100) / 10} s`
+  return ms < 3_600_000 ? `${Math.round(ms / 6000) / 10} min` : `${Math.round(ms / 360_000) / 10} h`
+}
 
 /** A colour of the page's styles, by the name of its variable. */
 const colour = (element: Element, name: string): string => getComputedStyle(element).getPropertyValue(`--dcm-${name}`).trim() || 'gray'
@@ -72,11 +79,15 @@ export class ChartElement extends HTMLElement {
         height: HEIGHT,
         scales: { x: { time: false, ...(data.log ? { distr: 3 as const } : {}) }, y: { range: (_plot, _min, max) => [0, Math.max(1, max * 1.05)] } },
         axes: [
-          { ...axis, label: data.axis },
+          {
+            ...axis,
+            label: data.axis,
+            ...(data.log ? { values: (_plot: uPlot, splits: readonly (number | null)[]) => splits.map((ms) => (ms === null ? '' : since(ms))) } : {}),
+          },
           { ...axis, size: 60, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000] },
         ],
         series: [
-          { label: data.axis },
+          { label: data.axis, ...(data.log ? { value: (_plot: uPlot, ms: number | null) => (ms === null ? '–' : since(ms)) } : {}) },
           ...data.series.map(({ name, kind }) => ({
             label: name,
             stroke: colour(this, kind),

@@ -50,3 +50,11 @@ export const Meter = ({
   readonly max: number
   readonly kind?: string
 }) => <progress class={`meter meter-${kind}`} value={value} max={Math.max(max, 1)} aria-label={label} />
+
+/** What may be wider than the page: it scrolls by itself, by keys too. */
+export const Scroll = ({ label, children }: { readonly label: string; readonly children?: Child }) => (
+  // What scrolls must be reached by the keyboard (WCAG 2.1.1).
+  <section class="scroll" tabindex={0} aria-label={label}>
+    {children}
+  </section>
+)
