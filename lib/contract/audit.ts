@@ -58,7 +58,14 @@ export const beforeQuery = (what: string) =>
   })
 
 /** The query of `GET /audit`. */
-export const AuditQuerySchema = beforeQuery('entries')
+export const AuditQuerySchema = beforeQuery('entries').extend({
+  action: z
+    .enum(auditActions, { error: `expected one of ${auditActions.join(', ')}` })
+    .optional()
+    .meta({ description: 'Only changes of this kind.', example: 'publish' }),
+  actor: z.string().max(100).optional().meta({ description: 'Only changes by keys of this name.', example: 'ops' }),
+})
+export type AuditQuery = z.output<typeof AuditQuerySchema>
 
 /** `GET /audit`: the newest first. */
 export const AuditPageSchema = z

@@ -230,6 +230,8 @@ export interface Store extends AsyncDisposable {
   audit(options: {
     readonly before?: number
     readonly limit: number
+    readonly action?: AuditEntry['action']
+    readonly actor?: string
   }): Promise<{ readonly entries: readonly AuditEntry[]; readonly head: AuditHead; readonly written: number }>
   /** All keys that were not revoked. */
   keys(): Promise<readonly StoredKey[]>

@@ -1,9 +1,9 @@
 import { hash } from 'node:crypto'
-import { desc, lt, sql } from 'drizzle-orm'
+import { and, desc, eq, lt, sql } from 'drizzle-orm'
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
 import { AUDIT_START, type AuditAction, type AuditEntry, hashedFields } from '../../contract/audit.ts'
 import type { Clock } from '../../runtime/clock.ts'
-import type { Actor, AuditHead } from '../port.ts'
+import type { Actor, AuditHead, Store } from '../port.ts'
 import { auditEntries, configVersions } from './tables.ts'
 
 type Row = typeof auditEntries.$inferSelect
@@ -113,11 +113,17 @@ export function headReader(db: BetterSQLite3Database): () => AuditHead {
 /** Reads a page of the audit, newest first, with its head and how many were ever written. */
 export function auditReader(db: BetterSQLite3Database) {
   const head = headReader(db)
-  return ({ before, limit }: { readonly before?: number; readonly limit: number }) => {
+  return ({ before, limit, action, actor }: Parameters<Store['audit']>[0]) => {
     const rows = db
       .select()
       .from(auditEntries)
-      .where(before === undefined ? undefined : lt(auditEntries.seq, before))
+      .where(
+        and(
+          before === undefined ? undefined : lt(auditEntries.seq, before),
+          action === undefined ? undefined : eq(auditEntries.action, action),
+          actor === undefined ? undefined : eq(auditEntries.actor, actor),
+        ),
+      )
       .orderBy(desc(auditEntries.seq))
       .limit(limit)
       .all()

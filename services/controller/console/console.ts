@@ -9,9 +9,16 @@ import { needsSession, SESSION_COOKIE, safeNext, sessionOf } from './session/gua
 import { chooseTheme } from './session/theme.ts'
 import { agentRoutes } from './views/agent.tsx'
 import { agentsRoutes } from './views/agents.tsx'
+import { auditRoutes } from './views/audit.tsx'
+import { configsRoutes } from './views/configs.tsx'
+import { keysRoutes } from './views/keys.tsx'
 import { loginRoutes } from './views/login.tsx'
 import { overviewRoutes } from './views/overview.tsx'
 import { showProblem } from './views/problem.tsx'
+import { publishRoutes } from './views/publish.tsx'
+import { rollbackRoutes } from './views/rollback.tsx'
+import { schemaRoutes } from './views/schema.tsx'
+import { versionRoutes } from './views/version.tsx'
 
 /** What the views of the console stand on: the use cases of the API, and what a page needs. */
 export interface ConsoleParts extends ControllerDeps {
@@ -45,6 +52,21 @@ const accountRoutes = ({ sessions }: ConsoleParts) =>
       return c.redirect(from !== undefined && URL.canParse(from) ? safeNext(new URL(from).pathname + new URL(from).search) : '/console', 303)
     })
 
+/** What is behind the login. */
+const views = [
+  accountRoutes,
+  overviewRoutes,
+  agentsRoutes,
+  agentRoutes,
+  configsRoutes,
+  versionRoutes,
+  publishRoutes,
+  rollbackRoutes,
+  schemaRoutes,
+  keysRoutes,
+  auditRoutes,
+]
+
 /** The console: every page below `/console`. */
 export function consoleApp(deps: ControllerDeps) {
   const assets = new Assets()
@@ -65,7 +87,7 @@ export function consoleApp(deps: ControllerDeps) {
   app.get('/assets/:name', (c) => assets.answer(c, c.req.param('name')))
   app.route('/', loginRoutes(parts))
   app.use(needsSession(deps.sessions))
-  for (const routes of [accountRoutes, overviewRoutes, agentsRoutes, agentRoutes]) app.route('/', routes(parts))
+  for (const routes of views) app.route('/', routes(parts))
   app.all('*', (c) => {
     throw new ApiError('NOT_FOUND', `Cannot find ${c.req.path.slice(0, 200)}: the console has no such page`)
   })

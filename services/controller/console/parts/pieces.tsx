@@ -11,7 +11,7 @@ const signs: Readonly<Record<string, string>> = {
   pending: '◔',
   queued: '◔',
   registered: '○',
-  offline: '⏻',
+  offline: '–',
   open: '✕',
   half_open: '◐',
   warning: '!',
