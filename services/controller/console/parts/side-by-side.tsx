@@ -7,7 +7,7 @@ import { Empty, Scroll } from './pieces.tsx'
 /** Up to how many characters two configs are laid side by side line by line. */
 const MAX_CHARACTERS = 1024 * 1024
 /** How much of a line is shown. */
-const MAX_LINE = 2000
+const MAX_LINE = 500
 
 const signs = { same: ' ', changed: '~', added: '+', removed: '−' } as const
 const words = { same: '', changed: 'changed', added: 'added', removed: 'removed' } as const
@@ -25,7 +25,7 @@ const Cell = ({ line, kind }: { readonly line: Line | undefined; readonly kind: 
 const Row = ({ row }: { readonly row: DiffRow }) =>
   row.kind === 'gap' ? (
     <tr class="gap">
-      <td colspan={5}>{count(row.lines)} lines are the same</td>
+      <td colspan={5}>{row.lines === 1 ? '1 line is' : `${count(row.lines)} lines are`} the same</td>
     </tr>
   ) : (
     <tr>
@@ -66,6 +66,13 @@ export const SideBySide = ({
   return (
     <Scroll label="What differs">
       <table class="diff">
+        <colgroup>
+          <col class="sign" />
+          <col class="line-number" />
+          <col />
+          <col class="line-number" />
+          <col />
+        </colgroup>
         <thead>
           <tr>
             <th scope="col">

@@ -18,7 +18,7 @@ const History = ({ reports }: AgentHistory) =>
     <Empty>It has reported on no version yet. Agents of the Go system never do.</Empty>
   ) : (
     <Scroll label="What it made of each version">
-      <table>
+      <table class="rows">
         <thead>
           <tr>
             <th scope="col">Version</th>

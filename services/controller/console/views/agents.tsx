@@ -180,7 +180,7 @@ const List = ({ page, query }: { readonly page: AgentsPage; readonly query: Agen
       </Empty>
     ) : (
       <Scroll label="Agents">
-        <table>
+        <table class="rows">
           <thead>
             <Head query={query} />
           </thead>

@@ -109,7 +109,7 @@ export function auditRoutes(parts: ConsoleParts) {
             <Empty>No change meets these filters.</Empty>
           ) : (
             <Scroll label="Changes">
-              <table>
+              <table class="rows">
                 <thead>
                   <tr>
                     <th scope="col">Entry</th>

@@ -66,7 +66,7 @@ const Compare = ({ from, to }: { readonly from: number; readonly to: number }) =
 const List = ({ page, latest }: { readonly page: HistoryPage; readonly latest: number }) => (
   <>
     <Scroll label="Versions">
-      <table>
+      <table class="rows">
         <thead>
           <tr>
             <th scope="col">Version</th>

@@ -133,7 +133,7 @@ export function keysRoutes({ keys, assets, address, clock }: ConsoleParts) {
               </Empty>
             ) : (
               <Scroll label="Keys">
-                <table>
+                <table class="rows">
                   <thead>
                     <tr>
                       <th scope="col">Name</th>

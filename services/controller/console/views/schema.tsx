@@ -7,7 +7,7 @@ import { actorOf } from '../../actor.ts'
 import type { ConsoleParts } from '../console.ts'
 import { Csrf, showPage } from '../page.tsx'
 import { prettyJson } from '../parts/json-text.ts'
-import { Empty } from '../parts/pieces.tsx'
+import { Empty, Scroll } from '../parts/pieces.tsx'
 import { Time } from '../parts/time.tsx'
 import { FORM_BYTES, readOwnForm } from '../session/form.ts'
 import { sessionOf } from '../session/guard.ts'
@@ -87,7 +87,9 @@ export function schemaRoutes({ schema, assets, address }: ConsoleParts) {
                 <p>
                   In force since <Time at={stored.set_at} />, set by {stored.set_by}. Every publish and every rollback has to meet it.
                 </p>
-                <pre class="data">{prettyJson(stored.schema)}</pre>
+                <Scroll label="The schema">
+                  <pre class="data">{prettyJson(stored.schema)}</pre>
+                </Scroll>
               </>
             )}
             {may(session.caller, 'admin') ? <Edit text={text} comment={above.comment ?? ''} session={session} isSet={stored !== undefined} /> : null}

@@ -9,7 +9,7 @@ import { VersionLink } from '../parts/agent-link.tsx'
 import { Convergence } from '../parts/convergence.tsx'
 import { prettyJson } from '../parts/json-text.ts'
 import { bytes } from '../parts/numbers.ts'
-import { Figure } from '../parts/pieces.tsx'
+import { Figure, Scroll } from '../parts/pieces.tsx'
 import { queryOf } from '../parts/query.ts'
 import { SideBySide } from '../parts/side-by-side.tsx'
 import { Time } from '../parts/time.tsx'
@@ -113,7 +113,9 @@ export function versionRoutes(parts: ConsoleParts) {
             </section>
           ) : null}
           <h2>Data</h2>
-          <pre class="data">{text.slice(0, MAX_SHOWN)}</pre>
+          <Scroll label="The data">
+            <pre class="data">{text.slice(0, MAX_SHOWN)}</pre>
+          </Scroll>
           {text.length > MAX_SHOWN ? (
             <p>
               The first {bytes(MAX_SHOWN)} of {bytes(text.length)}: <code>dcm get {version} --data</code> has all of it.
