@@ -34,10 +34,13 @@ await runUntilSignal(async (): Promise<RunningService> => {
   const configs = { controller: controllerConfig.loadControllerConfig(), worker: workerConfig.loadWorkerConfig(), agent: agentConfig.loadAgentConfig() }
   const started: RunningService[] = []
   try {
-    const controller = await controllerStart.startController(configs.controller)
-    started.unshift(controller)
     const worker = await workerStart.startWorker(configs.worker)
     started.unshift(worker)
+    const controller = await controllerStart.startController({
+      consoleWorkerUrl: localUrl(configs.worker.host, worker.port),
+      ...configs.controller,
+    })
+    started.unshift(controller)
     const agent = await agentStart.startAgent({
       ...configs.agent,
       // Unless somebody said otherwise, its controller and worker are those of this process, on whatever port.

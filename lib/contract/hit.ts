@@ -62,6 +62,10 @@ export const HitResultSchema = z
     status: z.enum(hitStatuses),
     status_code: z.number().int().optional().meta({ description: "The target's HTTP status." }),
     body: z.string().optional().meta({ description: 'The first HIT_MAX_BODY_BYTES of the answer: text as text, anything else base64.' }),
+    headers: z
+      .record(z.string(), z.string())
+      .optional()
+      .meta({ description: 'Of the answer, names in lower case: the first 4 KiB of them, cookies masked.', example: { 'content-type': 'text/plain' } }),
     error: z.string().optional().meta({ description: 'What went wrong, for people.' }),
     error_class: z.enum(hitErrorClasses).optional(),
     attempts: z.number().int().nonnegative().optional().meta({ description: 'How many requests were made that counted.' }),
@@ -85,6 +89,7 @@ export const HitResultSchema = z
       status: 'completed',
       status_code: 200,
       body: 'hello',
+      headers: { 'content-type': 'text/plain', 'content-length': '5' },
       attempts: 1,
       truncated: false,
       size_bytes: 5,

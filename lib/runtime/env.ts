@@ -35,14 +35,19 @@ export const whole = (min: number, max: number, fallback: number) => wholeNumber
 export const wholeOptional = (min: number, max: number) => wholeNumber(min, max).optional()
 
 /** An http(s) URL without a path beyond `/`; gives it without the slash at the end. */
-export const serviceUrl = (fallback: string) =>
+const urlOfService = () =>
   z
     .string()
     .refine((value) => URL.canParse(value) && /^https?:\/\/[^/?#@]+\/?$/i.test(value), {
       error: 'must be a URL like http://host:6001, without credentials and path',
     })
     .transform((value) => value.replace(/\/+$/, ''))
-    .default(fallback)
+
+/** The URL of a service that is always there. */
+export const serviceUrl = (fallback: string) => urlOfService().default(fallback)
+
+/** The URL of a service that may not be there. */
+export const serviceUrlOptional = () => urlOfService().optional()
 
 /** A list parted by commas; empty entries are dropped. */
 export const list = () =>

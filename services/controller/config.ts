@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { z } from 'zod'
 import { trustedProxies } from '#lib/http/address.ts'
-import { admissionEnv, commonEnv, type Environment, headerText, parseEnv, port, tracingOf } from '#lib/runtime/env.ts'
+import { admissionEnv, commonEnv, type Environment, headerText, parseEnv, port, serviceUrlOptional, tracingOf } from '#lib/runtime/env.ts'
 import { keyFile, keyOf } from '#lib/runtime/key-file.ts'
 
 /** The key that every example uses: it protects nothing, so a controller that has only it stays on loopback. */
@@ -15,6 +15,9 @@ export const controllerEnv = z.object({
   CONTROLLER_HOST: z.string().optional().describe('Address it listens on; where unset, all with a key of its own, else 127.0.0.1'),
   CONTROLLER_DB_PATH: z.string().optional().describe('Database file; where unset, controller.db in DATA_DIR'),
   TRUSTED_PROXIES: trustedProxies().describe('Addresses and networks of proxies whose X-Forwarded-For is believed, parted by commas'),
+  CONSOLE_WORKER_URL: serviceUrlOptional().describe('A worker whose hits the console shows and operates; where unset, that of npm start, else none'),
+  WORKER_API_KEY: headerText().optional().describe('Key of the worker, and what its agent sends'),
+  WORKER_API_KEY_FILE: keyFile().describe('Instead of WORKER_API_KEY a file that holds it; read at the start'),
   API_KEY: headerText().default(DEFAULT_API_KEY).describe('Key of the controller, and what agents send'),
   API_KEY_FILE: keyFile().describe('Instead of API_KEY a file that holds it; an agent reads it again when it changes'),
 })
@@ -33,6 +36,9 @@ export function loadControllerConfig(environment: Environment = process.env) {
     dbPath: env.CONTROLLER_DB_PATH ?? join(env.DATA_DIR, 'controller.db'),
     allowedHosts: env.ALLOWED_HOSTS,
     trustedProxies: env.TRUSTED_PROXIES,
+    /** Undefined: the console shows no hits. */
+    ...(env.CONSOLE_WORKER_URL === undefined ? {} : { consoleWorkerUrl: env.CONSOLE_WORKER_URL }),
+    workerApiKey: keyOf('WORKER_API_KEY', env.WORKER_API_KEY, env.WORKER_API_KEY_FILE).key,
     maxConfigBytes: env.MAX_CONFIG_BYTES,
     admission: { max_in_progress: env.MAX_REQUESTS_IN_PROGRESS, max_new_connections_per_second: env.MAX_NEW_CONNECTIONS_PER_SECOND },
     tracing: tracingOf(env, 'dcm-controller'),
@@ -43,4 +49,4 @@ export function loadControllerConfig(environment: Environment = process.env) {
 }
 
 /** What the controller runs with. */
-export type ControllerConfig = ReturnType<typeof loadControllerConfig>
+export type ControllerConfig = ReturnType<typeof loadControllerConfig> & { readonly consoleWorkerUrl?: string }

@@ -19,6 +19,7 @@ import type { ControllerConfig } from './config.ts'
 import { ConfigSchema } from './config-schema.ts'
 import { Live } from './console/live/live.ts'
 import { Sessions } from './console/session/sessions.ts'
+import { ConsoleWorker } from './console/worker.ts'
 import { Fleet } from './fleet/fleet.ts'
 import { controllerHealth } from './health.ts'
 import { KeyBook } from './keys/key-book.ts'
@@ -50,6 +51,8 @@ export interface ControllerDeps {
   readonly metrics: MetricsRegistry
   /** How it is. */
   readonly health: Operational
+  /** The worker whose hits the console shows; undefined: none. */
+  readonly consoleWorker: ConsoleWorker | undefined
   /** Who is logged in to the console. */
   readonly sessions: Sessions
   /** What keeps its pages up to date. */
@@ -111,6 +114,9 @@ export async function openControllerDeps(config: ControllerConfig, overrides: Pa
   const metrics =
     overrides.metrics ?? new MetricsRegistry('controller', controllerFamilies({ feed, streams, fleet, admission, store, tallies, requests }), logger)
   const health = overrides.health ?? controllerHealth({ store, fleet, feed, streams, admission, config })
+  const consoleWorker =
+    overrides.consoleWorker ??
+    (config.consoleWorkerUrl === undefined ? undefined : new ConsoleWorker({ url: config.consoleWorkerUrl, apiKey: config.workerApiKey }))
   const sessions = overrides.sessions ?? (await readFrom(store, () => Sessions.open({ store, keys, clock })))
   const live = overrides.live ?? new Live({ sessions, logger })
   return {
@@ -130,6 +136,7 @@ export async function openControllerDeps(config: ControllerConfig, overrides: Pa
     requests,
     metrics,
     health,
+    consoleWorker,
     sessions,
     live,
     tracer,

@@ -11,6 +11,8 @@ import { agentRoutes } from './views/agent.tsx'
 import { agentsRoutes } from './views/agents.tsx'
 import { auditRoutes } from './views/audit.tsx'
 import { configsRoutes } from './views/configs.tsx'
+import { hitRoutes } from './views/hit.tsx'
+import { hitsRoutes } from './views/hits.tsx'
 import { keysRoutes } from './views/keys.tsx'
 import { loginRoutes } from './views/login.tsx'
 import { overviewRoutes } from './views/overview.tsx'
@@ -63,6 +65,8 @@ const views = [
   publishRoutes,
   rollbackRoutes,
   schemaRoutes,
+  hitsRoutes,
+  hitRoutes,
   keysRoutes,
   auditRoutes,
 ]

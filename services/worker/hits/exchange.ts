@@ -19,6 +19,8 @@ export interface Answer {
   readonly location: string | undefined
   /** A header by lower-case name, several lines of it joined; undefined where it is absent. */
   header(name: string): string | undefined
+  /** All of them, by lower-case name. */
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
   readonly body: ReadBody
   /** Whether all of it has come: else the connection is of no more use. */
   readonly complete: boolean
@@ -125,7 +127,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (this.#settled) return
     this.#settled = true
     this.#options.watch.end('transfer')
-    this.#resolve({ status: this.#status, location: this.#location, header: (name) => this.#header(name), body, complete: this.#ended })
+    this.#resolve({ status: this.#status, location: this.#location, header: (name) => this.#header(name), headers: this.#headers, body, complete: this.#ended })
   }
 
   #fail(error: unknown): void {

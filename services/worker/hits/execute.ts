@@ -4,6 +4,7 @@ import { retryAfterMs } from '#lib/http/retry-after.ts'
 import type { TraceContext } from '#lib/observe/trace/context.ts'
 import { failedResult, type HitJob, type HitOutcomeResult } from '#lib/queue/port.ts'
 import type { Clock } from '#lib/runtime/clock.ts'
+import { keptHeaders } from './answer-headers.ts'
 import { classify } from './classify.ts'
 import { type Connections, createConnections } from './connections.ts'
 import { createDeadlines, type Deadline } from './deadline.ts'
@@ -64,7 +65,14 @@ export interface ExecutorOptions {
 /** Judges the answer that counts. */
 function judged(answer: Answer, request: HitRequest, timings: HitTimings, now: number): AttemptResult {
   const { bytes, truncated, size_bytes } = answer.body
-  const fields = { status_code: answer.status, ...bodyFields(bytes, answer.header('content-type'), truncated), truncated, size_bytes, timings }
+  const fields = {
+    status_code: answer.status,
+    headers: keptHeaders(answer.headers),
+    ...bodyFields(bytes, answer.header('content-type'), truncated),
+    truncated,
+    size_bytes,
+    timings,
+  }
   if (request.expect_status === undefined || request.expect_status.includes(answer.status)) {
     return { kind: 'finished', result: { status: 'completed', ...fields } }
   }
