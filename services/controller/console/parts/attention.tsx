@@ -1,13 +1,22 @@
 import type { FleetPicture } from '../../fleet/picture.ts'
+import type { WorkerNews } from '../worker-watch.ts'
 import { AgentLink } from './agent-link.tsx'
 import { count } from './numbers.ts'
 import { State } from './pieces.tsx'
 import { Time } from './time.tsx'
 
 /** What wants to be looked at first; where nothing does, that. */
-export const Attention = ({ attention, warnings }: { readonly attention: FleetPicture['attention']; readonly warnings: readonly string[] }) => {
+export const Attention = ({
+  attention,
+  warnings,
+  worker,
+}: {
+  readonly attention: FleetPicture['attention']
+  readonly warnings: readonly string[]
+  readonly worker: WorkerNews
+}) => {
   const { failed, failed_total, offline, offline_total } = attention
-  if (failed_total === 0 && offline_total === 0 && warnings.length === 0)
+  if (failed_total === 0 && offline_total === 0 && warnings.length === 0 && worker.broken.length === 0 && worker.problem === undefined)
     return (
       <p class="calm">
         <State of="ok">Nothing needs attention.</State>
@@ -30,6 +39,21 @@ export const Attention = ({ attention, warnings }: { readonly attention: FleetPi
         {warnings.map((warning) => (
           <li>
             <State of="warning" /> {warning}
+          </li>
+        ))}
+        {worker.problem === undefined ? null : (
+          <li>
+            <State of="warning" /> {worker.problem}
+          </li>
+        )}
+        {worker.broken.map(({ origin, circuit, reopens_at }) => (
+          <li>
+            <State of={circuit}>breaker {circuit.replaceAll('_', ' ')}</State>: {origin} does not answer its <a href="/console/hits">hits</a>
+            {reopens_at === undefined ? null : (
+              <>
+                , tried again <Time at={reopens_at} />
+              </>
+            )}
           </li>
         ))}
         {offline_total === 0 ? null : (

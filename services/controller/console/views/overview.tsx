@@ -13,6 +13,7 @@ import { Empty, Figure, Meter } from '../parts/pieces.tsx'
 import { Relays } from '../parts/relays.tsx'
 import { Time } from '../parts/time.tsx'
 import { sessionOf } from '../session/guard.ts'
+import { watchWorker } from '../worker-watch.ts'
 
 const same = { dcm: 'dcm status --watch', request: { path: '/status' } }
 
@@ -60,7 +61,8 @@ const ByVersion = ({ byVersion, online }: { readonly byVersion: Readonly<Record<
 
 /** What the fleet runs: `/console`. */
 export function overviewRoutes(parts: ConsoleParts) {
-  const { fleet, feed, live, assets, health } = parts
+  const { fleet, feed, live, assets, health, consoleWorker } = parts
+  const workerNews = watchWorker(consoleWorker)
   let entry: Promise<HistoryEntry | undefined> | undefined
   let entryOf: number | undefined
   /** Who published the latest version: read once for each version, and not at each look. */
@@ -82,7 +84,7 @@ export function overviewRoutes(parts: ConsoleParts) {
     const hits = hitsOf(status)
     return (
       <>
-        <Attention attention={picture.attention} warnings={warnings} />
+        <Attention attention={picture.attention} warnings={warnings} worker={workerNews()} />
         <dl class="figures">
           <Figure
             name="Latest version"
