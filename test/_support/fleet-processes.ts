@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import { createControllerClient } from '#services/controller/client.ts'
 import type { TestProcess } from './process.ts'
 import { steadyPort } from './steady-port.ts'
@@ -64,6 +65,12 @@ export class FleetProcesses implements AsyncDisposable {
   async publish(data: Readonly<Record<string, unknown>>, comment?: string): Promise<void> {
     const answer = await this.client().config.$post({ query: {}, header: {}, json: { data, ...(comment === undefined ? {} : { comment }) } })
     if (answer.status !== 201) throw new Error(`the publish was answered with ${answer.status}`)
+  }
+
+  /** What a route of the controller, or of a worker, answers; fails where it is no success. */
+  async get<T extends z.ZodType>(path: string, schema: T, base = this.url): Promise<z.output<T>> {
+    const answer = await fetch(`${base}${path}`, { headers: { 'X-API-Key': KEY } })
+    return schema.parse(z.object({ success: z.literal(true), data: z.unknown() }).parse(await answer.json()).data)
   }
 
   async #startHost(n: number, env: Readonly<Record<string, string>>): Promise<void> {

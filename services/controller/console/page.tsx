@@ -52,7 +52,7 @@ export const Document = ({
       <meta charset="utf-8" />
       <meta name="viewport" content="width=device-width, initial-scale=1" />
       <meta name="color-scheme" content={theme === 'auto' ? 'light dark' : theme} />
-      <meta name="htmx-config" content='{"includeIndicatorCSS": false, "history": false}' />
+      <meta name="htmx-config" content='{"includeIndicatorCSS": false}' />
       <title>{title} · dcm</title>
       <link rel="icon" href={assets.href('icon.svg')} type="image/svg+xml" />
       <link rel="stylesheet" href={assets.href('console.css')} />

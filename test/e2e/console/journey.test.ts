@@ -64,7 +64,7 @@ describe('somebody with the address and a key', { timeout: 90_000 }, () => {
     await visitor.says(/Converged\s+100%/)
     await visitor.says(/Brought back\s+1/)
     await page.getByRole('link', { name: 'Overview' }).click()
-    await visitor.says(/Applied\s+100%/)
+    await visitor.says(/Applied the latest\s+100%/)
     visitor.checkQuiet()
   })
 

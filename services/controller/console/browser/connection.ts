@@ -40,6 +40,9 @@ export function watchConnection(): void {
   }
 
   document.addEventListener('htmx:sse:after:connection', isBack)
+  document.addEventListener('htmx:sse:after:message', () => {
+    document.documentElement.dataset.live = 'shown'
+  })
   document.addEventListener('htmx:sse:error', (event) => {
     const { status } = (event as CustomEvent<StreamEvent>).detail
     if (status === 401) isOver()

@@ -99,7 +99,7 @@ export function overviewRoutes(parts: ConsoleParts) {
           >
             <VersionLink version={status.latest_version} />
           </Figure>
-          <Figure name="Applied everywhere" note={agents.reporting === 0 ? 'no agent that reports is online' : `of ${count(agents.reporting)} that report`}>
+          <Figure name="Applied the latest" note={agents.reporting === 0 ? 'no agent that reports is online' : `of ${count(agents.reporting)} that report`}>
             {status.converged_ratio === null ? '–' : percent(status.converged_ratio)}
           </Figure>
           <Figure name="Agents online" note={`of ${count(agents.total)}`}>
