@@ -59,7 +59,7 @@ export function publicationOf({ data, interval, comment }: Draft): Publication {
   try {
     parsed = parseStrictJson(data)
   } catch (error) {
-    if (error instanceof StrictJsonError) throw invalidPart(error.path === '' ? 'data' : `data.${error.path}`, error.message)
+    if (error instanceof StrictJsonError) throw invalidPart(error.path === 'body' ? 'data' : `data.${error.path}`, error.message)
     throw error
   }
   const seconds = interval.trim() === '' ? undefined : Number(interval)

@@ -26,7 +26,7 @@ function schemaIn(text: string): Readonly<Record<string, unknown>> {
   try {
     parsed = parseStrictJson(text)
   } catch (error) {
-    if (error instanceof StrictJsonError) throw invalidPart(error.path === '' ? 'schema' : `schema.${error.path}`, error.message)
+    if (error instanceof StrictJsonError) throw invalidPart(error.path === 'body' ? 'schema' : `schema.${error.path}`, error.message)
     throw error
   }
   const checked = ConfigSchemaRequestSchema.safeParse(parsed)
