@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { backlog } from './scenarios/backlog.ts'
+import { console_ } from './scenarios/console.ts'
 import { counting } from './scenarios/counting.ts'
 import { dead } from './scenarios/dead.ts'
 import { enqueue } from './scenarios/enqueue.ts'
@@ -48,6 +49,7 @@ const scenarios: readonly Scenario[] = [
   dead,
   killed,
   start,
+  console_,
 ]
 const results = join(root, 'bench', 'results')
 const record = join(results, 'latest.json')

@@ -26,7 +26,7 @@ export async function waitingAt(port: number): Promise<number> {
 }
 
 /** What a side is made of. */
-export interface SideOptions extends Pick<FleetOptions, 'agents' | 'via' | 'neverRead'> {
+export interface SideOptions extends Pick<FleetOptions, 'agents' | 'via' | 'neverRead' | 'report'> {
   readonly port: number
   /** How many long polls the server holds. */
   readonly waiting?: () => Promise<number>
