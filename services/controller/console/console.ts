@@ -7,6 +7,9 @@ import { Assets } from './assets/assets.ts'
 import { readOwnForm } from './session/form.ts'
 import { needsSession, SESSION_COOKIE, safeNext, sessionOf } from './session/guard.ts'
 import { chooseTheme } from './session/theme.ts'
+import { compareRoutes } from './views/compare.tsx'
+import { configRoutes } from './views/config.tsx'
+import { configsRoutes } from './views/configs.tsx'
 import { loginRoutes } from './views/login.tsx'
 import { overviewRoutes } from './views/overview.tsx'
 import { showProblem } from './views/problem.tsx'
@@ -63,7 +66,7 @@ export function consoleApp(deps: ControllerDeps) {
   app.get('/assets/:name', (c) => assets.answer(c, c.req.param('name')))
   app.route('/', loginRoutes(parts))
   app.use(needsSession(deps.sessions))
-  for (const routes of [accountRoutes, overviewRoutes]) app.route('/', routes(parts))
+  for (const routes of [accountRoutes, overviewRoutes, configsRoutes, compareRoutes, configRoutes]) app.route('/', routes(parts))
   app.all('*', (c) => {
     throw new ApiError('NOT_FOUND', `Cannot find ${c.req.path.slice(0, 200)}: the console has no such page`)
   })

@@ -1,0 +1,30 @@
+import { type Comparable, differenceBetween } from '#lib/json/diff-text.ts'
+import type { Slices } from '../../fleet/slices.ts'
+import { type JsonLines, jsonLines } from './json-lines.ts'
+import { lineDiff } from './line-diff.ts'
+import { type Shown, shownRows } from './rows.ts'
+
+/** Two configs beside each other. */
+export interface Compared extends Shown {
+  readonly from: JsonLines
+  readonly to: JsonLines
+  /** What differs by the paths, a line each, as `dcm diff` shows it; empty where nothing does. */
+  readonly byPath: string
+}
+
+const nothing: JsonLines = { texts: [], depths: [], commas: [] }
+
+const linesOf = ({ data, poll_interval_seconds }: Comparable, slices: Slices): Promise<JsonLines> =>
+  jsonLines({ data, poll_interval_seconds }, slices, { sorted: true })
+
+/**
+ * Compares two configs, line by line and by their paths.
+ * @param from undefined: there is none, and everything is added
+ */
+export async function compared(from: Comparable | undefined, to: Comparable, slices: Slices): Promise<Compared> {
+  const [one, other] = [from ? await linesOf(from, slices) : nothing, await linesOf(to, slices)]
+  await slices.next()
+  const stretches = lineDiff(one.texts, other.texts)
+  await slices.next()
+  return { ...shownRows(stretches), from: one, to: other, byPath: differenceBetween(from, to).text }
+}

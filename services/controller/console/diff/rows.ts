@@ -1,0 +1,80 @@
+import type { Stretch } from './line-diff.ts'
+
+/** How many lines that did not change are shown around those that did. */
+const CONTEXT = 3
+/** How many of them can be unfolded between; of more only their number is told. */
+const MOST_FOLDED = 200
+/** How many rows a page shows at most. */
+const MOST_ROWS = 1500
+
+/** Lines beside each other, by their index; undefined where a side has none. */
+export interface Row {
+  readonly kind: 'same' | 'changed' | 'removed' | 'added'
+  readonly left: number | undefined
+  readonly right: number | undefined
+}
+
+/** What a page shows of a difference. */
+export type Piece =
+  | { readonly kind: 'rows'; readonly rows: readonly Row[] }
+  /** Lines that did not change; without rows where they are too many to be shown. */
+  | { readonly kind: 'fold'; readonly lines: number; readonly rows: readonly Row[] }
+
+/** A difference, cut to what a page shows. */
+export interface Shown {
+  readonly pieces: readonly Piece[]
+  readonly removed: number
+  readonly added: number
+  /** How many lines that differ are not shown. */
+  readonly left_out: number
+}
+
+const row = (kind: 'same' | 'changed', { left, right }: Stretch, i: number): Row => ({ kind, left: left + i, right: right + i })
+
+const sameRows = (stretch: Stretch, from: number, to: number): readonly Row[] => Array.from({ length: to - from }, (_, i) => row('same', stretch, from + i))
+
+/** What changed, the lines of both sides beside each other. */
+function changedRows(stretch: Stretch, most: number): readonly Row[] {
+  const { left, right, lefts, rights } = stretch
+  const both = Math.min(lefts, rights)
+  return Array.from({ length: Math.min(most, Math.max(lefts, rights)) }, (_, i): Row => {
+    if (i < both) return row('changed', stretch, i)
+    return lefts > rights ? { kind: 'removed', left: left + i, right: undefined } : { kind: 'added', left: undefined, right: right + i }
+  })
+}
+
+/** What did not change: a few lines beside what did, the rest folded. */
+function samePieces(stretch: Stretch, isFirst: boolean, isLast: boolean): readonly Piece[] {
+  const lines = stretch.lefts
+  const head = isFirst ? 0 : Math.min(CONTEXT, lines)
+  const tail = isLast ? 0 : Math.min(CONTEXT, lines - head)
+  const folded = lines - head - tail
+  // To fold one line would take as much place as the line.
+  if (folded <= 1) return [{ kind: 'rows', rows: sameRows(stretch, 0, lines) }]
+  const rows = folded > MOST_FOLDED ? [] : sameRows(stretch, head, head + folded)
+  return [
+    { kind: 'rows', rows: sameRows(stretch, 0, head) },
+    { kind: 'fold', lines: folded, rows },
+    { kind: 'rows', rows: sameRows(stretch, lines - tail, lines) },
+  ]
+}
+
+/** The pieces of a page that shows a difference. */
+export function shownRows(stretches: readonly Stretch[]): Shown {
+  const pieces: Piece[] = []
+  let [removed, added, leftOut, room] = [0, 0, 0, MOST_ROWS]
+  for (const [i, stretch] of stretches.entries()) {
+    if (!stretch.same) {
+      removed += stretch.lefts
+      added += stretch.rights
+    }
+    const wanted: readonly Piece[] = stretch.same
+      ? samePieces(stretch, i === 0, i === stretches.length - 1)
+      : [{ kind: 'rows', rows: changedRows(stretch, room) }]
+    const rows = wanted.reduce((sum, piece) => sum + piece.rows.length, 0)
+    if (!stretch.same) leftOut += Math.max(stretch.lefts, stretch.rights) - Math.min(rows, room)
+    if (room > 0) pieces.push(...wanted.filter((piece) => piece.kind === 'fold' || piece.rows.length > 0))
+    room = Math.max(0, room - rows)
+  }
+  return { pieces, removed, added, left_out: leftOut }
+}
