@@ -4,12 +4,15 @@ import { type JsonLines, jsonLines } from './json-lines.ts'
 import { lineDiff } from './line-diff.ts'
 import { type Shown, shownRows } from './rows.ts'
 
+/** Of how many lines of both sides the paths are looked for: it is done in one go. */
+const MOST_BY_PATH = 200_000
+
 /** Two configs beside each other. */
 export interface Compared extends Shown {
   readonly from: JsonLines
   readonly to: JsonLines
-  /** What differs by the paths, a line each, as `dcm diff` shows it; empty where nothing does. */
-  readonly byPath: string
+  /** What differs by the paths, a line each, as `dcm diff` shows it; undefined where they are too large. */
+  readonly byPath: string | undefined
 }
 
 const nothing: JsonLines = { texts: [], depths: [], commas: [] }
@@ -26,5 +29,6 @@ export async function compared(from: Comparable | undefined, to: Comparable, sli
   await slices.next()
   const stretches = lineDiff(one.texts, other.texts)
   await slices.next()
-  return { ...shownRows(stretches), from: one, to: other, byPath: differenceBetween(from, to).text }
+  const isLarge = one.texts.length + other.texts.length > MOST_BY_PATH
+  return { ...shownRows(stretches), from: one, to: other, byPath: isLarge ? undefined : differenceBetween(from, to).text }
 }

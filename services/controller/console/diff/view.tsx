@@ -136,12 +136,14 @@ export const DiffView = ({ diff, left, right }: { readonly diff: Compared; reado
         ))}
         {left_out === 0 ? null : <p class="diff-fold">{lineCount(left_out)} more that differ: the command below shows all of them.</p>}
       </div>
-      <details>
-        <summary>The same by path</summary>
-        <pre>
-          <code>{byPath}</code>
-        </pre>
-      </details>
+      {byPath === undefined ? null : (
+        <details>
+          <summary>The same by path</summary>
+          <pre>
+            <code>{byPath}</code>
+          </pre>
+        </details>
+      )}
     </>
   )
 }
