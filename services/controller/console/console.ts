@@ -13,6 +13,8 @@ import { configsRoutes } from './views/configs.tsx'
 import { loginRoutes } from './views/login.tsx'
 import { overviewRoutes } from './views/overview.tsx'
 import { showProblem } from './views/problem.tsx'
+import { publishRoutes } from './views/publish.tsx'
+import { rollbackRoutes } from './views/rollback.tsx'
 
 /** What the views of the console stand on: the use cases of the API, and what a page needs. */
 export interface ConsoleParts extends ControllerDeps {
@@ -66,7 +68,7 @@ export function consoleApp(deps: ControllerDeps) {
   app.get('/assets/:name', (c) => assets.answer(c, c.req.param('name')))
   app.route('/', loginRoutes(parts))
   app.use(needsSession(deps.sessions))
-  for (const routes of [accountRoutes, overviewRoutes, configsRoutes, compareRoutes, configRoutes]) app.route('/', routes(parts))
+  for (const routes of [accountRoutes, overviewRoutes, configsRoutes, compareRoutes, configRoutes, publishRoutes, rollbackRoutes]) app.route('/', routes(parts))
   app.all('*', (c) => {
     throw new ApiError('NOT_FOUND', `Cannot find ${c.req.path.slice(0, 200)}: the console has no such page`)
   })

@@ -15,7 +15,7 @@ export interface Compared extends Shown {
   readonly byPath: string | undefined
 }
 
-const nothing: JsonLines = { texts: [], depths: [], commas: [] }
+const nothing: JsonLines = { lines: [], commas: [] }
 
 const linesOf = ({ data, poll_interval_seconds }: Comparable, slices: Slices): Promise<JsonLines> =>
   jsonLines({ data, poll_interval_seconds }, slices, { sorted: true })
@@ -27,8 +27,8 @@ const linesOf = ({ data, poll_interval_seconds }: Comparable, slices: Slices): P
 export async function compared(from: Comparable | undefined, to: Comparable, slices: Slices): Promise<Compared> {
   const [one, other] = [from ? await linesOf(from, slices) : nothing, await linesOf(to, slices)]
   await slices.next()
-  const stretches = lineDiff(one.texts, other.texts)
+  const stretches = lineDiff(one.lines, other.lines)
   await slices.next()
-  const isLarge = one.texts.length + other.texts.length > MOST_BY_PATH
+  const isLarge = one.lines.length + other.lines.length > MOST_BY_PATH
   return { ...shownRows(stretches), from: one, to: other, byPath: isLarge ? undefined : differenceBetween(from, to).text }
 }

@@ -3,12 +3,19 @@ import type { Slices } from '../../fleet/slices.ts'
 
 /** JSON as the lines that people read; a comma at a line's end is kept apart, so that a line after it does not change it. */
 export interface JsonLines {
-  /** Without the indentation and the comma. */
-  readonly texts: readonly string[]
-  /** How deep each line lies. */
-  readonly depths: readonly number[]
+  /** Without comma; before each its depth, as one character: spaces would take sixty times what a line says that lies deep. */
+  readonly lines: readonly string[]
   readonly commas: readonly boolean[]
 }
+
+/** What the character for the depth 0 is. */
+const SURFACE = 32
+
+/** How deep a line lies. */
+export const depthOf = (line: string): number => line.charCodeAt(0) - SURFACE
+
+/** What stands on a line, without indentation and comma. */
+export const textOf = (line: string): string => line.slice(1)
 
 /** An object or array that is not at its end. */
 interface Open {
@@ -27,12 +34,11 @@ const isEmpty = (container: object): boolean => (Array.isArray(container) ? cont
  * @param options.sorted whether the keys of each object stand in one order, so that the same content gives the same lines
  */
 export async function jsonLines(value: unknown, slices: Slices, { sorted }: { readonly sorted: boolean }): Promise<JsonLines> {
-  const lines = { texts: [] as string[], depths: [] as number[], commas: [] as boolean[] }
+  const found = { lines: [] as string[], commas: [] as boolean[] }
   const open: Open[] = []
   const line = (text: string, comma: boolean) => {
-    lines.texts.push(text)
-    lines.depths.push(open.length)
-    lines.commas.push(comma)
+    found.lines.push(String.fromCharCode(SURFACE + open.length) + text)
+    found.commas.push(comma)
   }
   const begin = (prefix: string, part: unknown, comma: boolean) => {
     if (typeof part !== 'object' || part === null || isEmpty(part)) return line(`${prefix}${JSON.stringify(part)}`, comma)
@@ -54,7 +60,7 @@ export async function jsonLines(value: unknown, slices: Slices, { sorted }: { re
     const part = key === undefined ? (top.container as readonly unknown[])[at] : (top.container as Readonly<Record<string, unknown>>)[key]
     begin(key === undefined ? '' : `${JSON.stringify(key)}: `, part, at < top.size - 1)
   }
-  return lines
+  return found
 }
 
 /**
@@ -63,8 +69,8 @@ export async function jsonLines(value: unknown, slices: Slices, { sorted }: { re
  * @returns without indentation where it would be larger
  */
 export async function prettyJson(value: unknown, slices: Slices, most: number): Promise<string> {
-  const { texts, depths, commas } = await jsonLines(value, slices, { sorted: false })
-  const size = texts.reduce((sum, text, i) => sum + text.length + 2 * (depths[i] ?? 0) + 2, 0)
+  const { lines, commas } = await jsonLines(value, slices, { sorted: false })
+  const size = lines.reduce((sum, line) => sum + line.length + 2 * depthOf(line) + 1, 0)
   if (size > most) return JSON.stringify(value)
-  return texts.map((text, i) => `${'  '.repeat(depths[i] ?? 0)}${text}${commas[i] ? ',' : ''}`).join('\n')
+  return lines.map((line, i) => `${'  '.repeat(depthOf(line))}${textOf(line)}${commas[i] ? ',' : ''}`).join('\n')
 }

@@ -5,6 +5,9 @@ const SEARCH_MS = 40
 /** In how many lines of both sides it is searched for: already to begin takes long where there are more. */
 const MOST_SEARCHED = 200_000
 
+/** How many stretches are told apart where lines are held against each other in their order: nobody reads more. */
+const MOST_STRETCHES = 10_000
+
 /** Lines of both sides that are the same, or that stand in each other's place. */
 export interface Stretch {
   readonly same: boolean
@@ -20,7 +23,8 @@ export interface Stretch {
 function inOrder(from: readonly string[], to: readonly string[]): readonly { readonly same: boolean; readonly lefts: number; readonly rights: number }[] {
   const both = Math.min(from.length, to.length)
   const found: { same: boolean; lefts: number; rights: number }[] = []
-  for (let i = 0; i < both; i++) {
+  let i = 0
+  for (; i < both && found.length < MOST_STRETCHES; i++) {
     const same = from[i] === to[i]
     const last = found.at(-1)
     if (last?.same === same) {
@@ -28,7 +32,7 @@ function inOrder(from: readonly string[], to: readonly string[]): readonly { rea
       last.rights++
     } else found.push({ same, lefts: 1, rights: 1 })
   }
-  return [...found, { same: false, lefts: from.length - both, rights: to.length - both }]
+  return [...found, { same: false, lefts: from.length - i, rights: to.length - i }]
 }
 
 /** The shortest difference (Myers), or that of lines in their order where it is not found in time. */

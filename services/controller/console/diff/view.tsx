@@ -2,20 +2,20 @@ import type { Child } from 'hono/jsx'
 import { visible } from '#lib/json/diff-text.ts'
 import { count } from '../parts/numbers.ts'
 import type { Compared } from './compare.ts'
-import type { JsonLines } from './json-lines.ts'
+import { depthOf, type JsonLines, textOf } from './json-lines.ts'
 import type { Piece, Row } from './rows.ts'
 
 /** How many characters of a line are shown. */
 const MOST_CHARACTERS = 1000
 
-/** Where two lines part, and where they come together again. */
-function partOf(line: string, other: string): readonly [number, number] {
+/** Where two lines part, and where they come together again; undefined where they have little in common, and a mark would say nothing. */
+function partOf(line: string, other: string): readonly [number, number] | undefined {
   const shorter = Math.min(line.length, other.length)
   let start = 0
   while (start < shorter && line[start] === other[start]) start++
   let end = 0
   while (end < shorter - start && line[line.length - 1 - end] === other[other.length - 1 - end]) end++
-  return [start, line.length - end]
+  return start + end > shorter / 2 && start + end < line.length && start < MOST_CHARACTERS ? [start, line.length - end] : undefined
 }
 
 /** A text, cut where it is long, with what could turn it around or hide in it as JSON escapes. */
@@ -26,12 +26,12 @@ function cut(text: string, most: number): { readonly shown: string; readonly res
 
 /** A line, with what differs in it marked. */
 const Line = ({ lines, at, other }: { readonly lines: JsonLines; readonly at: number; readonly other: string | undefined }) => {
-  const text = lines.texts[at] ?? ''
-  const space = '  '.repeat(lines.depths[at] ?? 0)
+  const line = lines.lines[at] ?? ''
+  const text = textOf(line)
+  const space = '  '.repeat(Math.max(0, depthOf(line)))
   const comma = lines.commas[at] ? ',' : ''
-  const [start, end] = other === undefined ? [0, 0] : partOf(text, other)
-  // Where all of it is another one, a mark says nothing; and one behind the cut would not be seen.
-  if (end <= start || start === 0 || start >= MOST_CHARACTERS) {
+  const part = other === undefined ? undefined : partOf(text, textOf(other))
+  if (part === undefined) {
     const { shown, rest } = cut(text, MOST_CHARACTERS)
     return (
       <code>
@@ -41,6 +41,7 @@ const Line = ({ lines, at, other }: { readonly lines: JsonLines; readonly at: nu
       </code>
     )
   }
+  const [start, end] = part
   const marked = cut(text.slice(start, end), MOST_CHARACTERS)
   return (
     <code>
@@ -87,8 +88,8 @@ const RowView = ({ row: { kind, left, right }, from, to }: { readonly row: Row; 
   const isPair = kind === 'changed' && left !== undefined && right !== undefined
   return (
     <div class={`diff-row diff-row-${kind}`}>
-      <Side lines={from} at={left} kind={isSame ? 'same' : 'removed'} other={isPair ? to.texts[right] : undefined} />
-      <Side lines={to} at={right} kind={isSame ? 'same' : 'added'} other={isPair ? from.texts[left] : undefined} isRepeated={isSame} />
+      <Side lines={from} at={left} kind={isSame ? 'same' : 'removed'} other={isPair ? to.lines[right] : undefined} />
+      <Side lines={to} at={right} kind={isSame ? 'same' : 'added'} other={isPair ? from.lines[left] : undefined} isRepeated={isSame} />
     </div>
   )
 }
