@@ -1,4 +1,4 @@
-import type { AuditPage } from '#lib/contract/audit.ts'
+import type { AuditPage, AuditQuery } from '#lib/contract/audit.ts'
 import type { ControllerDeps } from './deps.ts'
 import { storeAnswers } from './store-errors.ts'
 
@@ -6,12 +6,11 @@ import { storeAnswers } from './store-errors.ts'
 const PAGE = 100
 
 /** A page of the audit, the newest first, with its head. */
-export async function readAudit(
-  { store }: Pick<ControllerDeps, 'store'>,
-  { before, limit = PAGE }: { readonly before?: number | undefined; readonly limit?: number | undefined },
-): Promise<AuditPage> {
-  const { entries, head, written } = await storeAnswers('read the audit', () => store.audit({ ...(before === undefined ? {} : { before }), limit: limit + 1 }))
-  const shown = entries.slice(0, limit)
-  const last = shown.at(-1)
-  return { entries: shown, ...(entries.length > limit && last ? { next_before: last.seq } : {}), head: { ...head, written } }
+export async function readAudit({ store }: Pick<ControllerDeps, 'store'>, query: AuditQuery): Promise<AuditPage> {
+  const { before, limit = PAGE, ...filter } = query
+  const isFiltered = Object.values(filter).some((value) => value !== undefined)
+  const { entries, next, head, written } = await storeAnswers('read the audit', () =>
+    store.audit({ ...(before === undefined ? {} : { before }), limit, ...(isFiltered ? { filter } : {}) }),
+  )
+  return { entries: [...entries], ...(next === undefined ? {} : { next_before: next }), head: { ...head, written } }
 }

@@ -7,14 +7,17 @@ import { Assets } from './assets/assets.ts'
 import { readOwnForm } from './session/form.ts'
 import { needsSession, SESSION_COOKIE, safeNext, sessionOf } from './session/guard.ts'
 import { chooseTheme } from './session/theme.ts'
+import { auditRoutes } from './views/audit.tsx'
 import { compareRoutes } from './views/compare.tsx'
 import { configRoutes } from './views/config.tsx'
 import { configsRoutes } from './views/configs.tsx'
+import { keysRoutes } from './views/keys.tsx'
 import { loginRoutes } from './views/login.tsx'
 import { overviewRoutes } from './views/overview.tsx'
 import { showProblem } from './views/problem.tsx'
 import { publishRoutes } from './views/publish.tsx'
 import { rollbackRoutes } from './views/rollback.tsx'
+import { schemaRoutes } from './views/schema.tsx'
 
 /** What the views of the console stand on: the use cases of the API, and what a page needs. */
 export interface ConsoleParts extends ControllerDeps {
@@ -68,7 +71,19 @@ export function consoleApp(deps: ControllerDeps) {
   app.get('/assets/:name', (c) => assets.answer(c, c.req.param('name')))
   app.route('/', loginRoutes(parts))
   app.use(needsSession(deps.sessions))
-  for (const routes of [accountRoutes, overviewRoutes, configsRoutes, compareRoutes, configRoutes, publishRoutes, rollbackRoutes]) app.route('/', routes(parts))
+  for (const routes of [
+    accountRoutes,
+    overviewRoutes,
+    configsRoutes,
+    compareRoutes,
+    configRoutes,
+    publishRoutes,
+    rollbackRoutes,
+    schemaRoutes,
+    keysRoutes,
+    auditRoutes,
+  ])
+    app.route('/', routes(parts))
   app.all('*', (c) => {
     throw new ApiError('NOT_FOUND', `Cannot find ${c.req.path.slice(0, 200)}: the console has no such page`)
   })

@@ -2,7 +2,7 @@ import type { ErrorDetail } from '#lib/contract/envelope.ts'
 
 /** What is wrong, field by field. */
 export const Violations = ({ title, violations }: { readonly title: string; readonly violations: readonly ErrorDetail[] }) => (
-  <div class="problem" role="alert">
+  <div id="problems" class="problem" role="alert">
     <p>
       <strong>{title}</strong>
     </p>

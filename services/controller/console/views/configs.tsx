@@ -56,7 +56,7 @@ const History = ({ entries, latest }: { readonly entries: Entries; readonly late
             <td class="nowrap">
               <Time at={entry.created_at} />
             </td>
-            <td>
+            <td class="name">
               <By entry={entry} />
             </td>
             <td class="comment">
