@@ -30,5 +30,5 @@ export async function compared(from: Comparable | undefined, to: Comparable, sli
   const stretches = lineDiff(one.lines, other.lines)
   await slices.next()
   const isLarge = one.lines.length + other.lines.length > MOST_BY_PATH
-  return { ...shownRows(stretches), from: one, to: other, byPath: isLarge ? undefined : differenceBetween(from, to).text }
+  return { ...shownRows(stretches, one.lines, other.lines), from: one, to: other, byPath: isLarge ? undefined : differenceBetween(from, to).text }
 }

@@ -6,7 +6,7 @@ const SEARCH_MS = 40
 const MOST_SEARCHED = 200_000
 
 /** How many stretches are told apart where lines are held against each other in their order: nobody reads more. */
-const MOST_STRETCHES = 10_000
+const MOST_STRETCHES = 50_000
 
 /** Lines of both sides that are the same, or that stand in each other's place. */
 export interface Stretch {

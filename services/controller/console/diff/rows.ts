@@ -29,18 +29,48 @@ export interface Shown {
   readonly left_out: number
 }
 
-const row = (kind: 'same' | 'changed', { left, right }: Stretch, i: number): Row => ({ kind, left: left + i, right: right + i })
+const linesIn = (pieces: readonly Piece[]): number =>
+  pieces.reduce((sum, { rows }) => sum + rows.filter(({ left }) => left !== undefined).length + rows.filter(({ right }) => right !== undefined).length, 0)
+
+const row = (kind: 'same', { left, right }: Stretch, i: number): Row => ({ kind, left: left + i, right: right + i })
 
 const sameRows = (stretch: Stretch, from: number, to: number): readonly Row[] => Array.from({ length: to - from }, (_, i) => row('same', stretch, from + i))
 
-/** What changed, the lines of both sides beside each other. */
-function changedRows(stretch: Stretch, most: number): readonly Row[] {
-  const { left, right, lefts, rights } = stretch
-  const both = Math.min(lefts, rights)
-  return Array.from({ length: Math.min(most, Math.max(lefts, rights)) }, (_, i): Row => {
-    if (i < both) return row('changed', stretch, i)
-    return lefts > rights ? { kind: 'removed', left: left + i, right: undefined } : { kind: 'added', left: undefined, right: right + i }
+/** What tells a line apart among those around it: its depth and its key; undefined where it has no key. */
+function keyOf(line: string | undefined): string | undefined {
+  const end = line?.[1] === '"' ? line.indexOf('": ') : -1
+  return end === -1 ? undefined : line?.slice(0, end)
+}
+
+/** Lines that have no counterpart, beside each other as they come. */
+function unpaired(lefts: readonly number[], rights: readonly number[]): readonly Row[] {
+  return Array.from({ length: Math.max(lefts.length, rights.length) }, (_, i): Row => {
+    const [left, right] = [lefts[i], rights[i]]
+    return { kind: left === undefined ? 'added' : right === undefined ? 'removed' : 'changed', left, right }
   })
+}
+
+/** What changed, lines with the same key beside each other. */
+function changedRows({ left, right, lefts, rights }: Stretch, from: readonly string[], to: readonly string[], most: number): readonly Row[] {
+  const byKey = new Map<string, number>()
+  for (let at = right + Math.min(rights, most) - 1; at >= right; at--) {
+    const key = keyOf(to[at])
+    if (key !== undefined) byKey.set(key, at)
+  }
+  const rows: Row[] = []
+  let [waitingLeft, next]: [number[], number] = [[], right]
+  const range = (end: number) => Array.from({ length: end - next }, (_, i) => next + i)
+  for (let at = left; at < left + lefts && at - left < most; at++) {
+    const twin = byKey.get(keyOf(from[at]) ?? '')
+    if (twin === undefined || twin < next) {
+      waitingLeft.push(at)
+      continue
+    }
+    rows.push(...unpaired(waitingLeft, range(twin)), { kind: 'changed', left: at, right: twin })
+    waitingLeft = []
+    next = twin + 1
+  }
+  return [...rows, ...unpaired(waitingLeft, range(Math.max(next, right + Math.min(rights, most))))].slice(0, most)
 }
 
 /** What did not change: a few lines beside what did, the rest folded. */
@@ -59,8 +89,8 @@ function samePieces(stretch: Stretch, isFirst: boolean, isLast: boolean): readon
   ]
 }
 
-/** The pieces of a page that shows a difference. */
-export function shownRows(stretches: readonly Stretch[]): Shown {
+/** The pieces of a page that shows a difference between two texts. */
+export function shownRows(stretches: readonly Stretch[], from: readonly string[], to: readonly string[]): Shown {
   const pieces: Piece[] = []
   let [removed, added, leftOut, room] = [0, 0, 0, MOST_ROWS]
   for (const [i, stretch] of stretches.entries()) {
@@ -70,9 +100,9 @@ export function shownRows(stretches: readonly Stretch[]): Shown {
     }
     const wanted: readonly Piece[] = stretch.same
       ? samePieces(stretch, i === 0, i === stretches.length - 1)
-      : [{ kind: 'rows', rows: changedRows(stretch, room) }]
+      : [{ kind: 'rows', rows: changedRows(stretch, from, to, room) }]
     const rows = wanted.reduce((sum, piece) => sum + piece.rows.length, 0)
-    if (!stretch.same) leftOut += Math.max(stretch.lefts, stretch.rights) - Math.min(rows, room)
+    if (!stretch.same) leftOut += stretch.lefts + stretch.rights - linesIn(wanted)
     if (room > 0) pieces.push(...wanted.filter((piece) => piece.kind === 'fold' || piece.rows.length > 0))
     room = Math.max(0, room - rows)
   }

@@ -45,8 +45,7 @@ export async function Meanwhile({ parts, base, session }: { readonly parts: Cons
             Nothing was published: {base === 0 ? 'there was no version yet when you began' : `you began with version ${base}`}, and version {latest} is the
             latest now{isOwn ? ', published with your own key' : ''}.
           </strong>{' '}
-          This is what changed meanwhile. Go on below: from here on you stand on version {latest}, and the preview shows against it what yours changes, and
-          takes back.
+          This is what changed meanwhile. Nothing of yours is lost: go on below from version {latest}; what yours changes is shown against it.
         </p>
         <ul>
           {configs.map((entry) => (
