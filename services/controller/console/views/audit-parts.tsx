@@ -21,10 +21,7 @@ export const Chain = ({ state }: { readonly state: ChainState }) => {
     return (
       <div id="chain" role="status" hx-get="/console/audit/chain" hx-trigger="load delay:1s" hx-swap="outerHTML">
         <p>
-          <State of="pending">being checked</State>: {count(state.checked)} of {count(state.of)} entries.{' '}
-          <noscript>
-            <a href="/console/audit">Look again</a>
-          </noscript>
+          <State of="pending">being checked</State>: {count(state.checked)} of {count(state.of)} entries. <a href="/console/audit">Look again</a>
         </p>
         <progress class="meter meter-neutral" value={state.checked} max={Math.max(1, state.of)} aria-label="Entries checked" />
       </div>

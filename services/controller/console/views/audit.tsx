@@ -1,5 +1,6 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import { Hono } from 'hono'
-import { AuditQuerySchema } from '#lib/contract/audit.ts'
+import { type AuditPage, type AuditQuery, AuditQuerySchema } from '#lib/contract/audit.ts'
 import { requires } from '#lib/http/caller.ts'
 import { invalidRequest } from '#lib/http/errors.ts'
 import { readAudit } from '../../audit.ts'
@@ -13,6 +14,8 @@ import { type AuditWishes, Chain, Entries, Filter } from './audit-parts.tsx'
 
 /** How many entries a page shows. */
 const PAGE = 50
+/** How many parts of the audit a page looks through: of a filtered one each is ten thousand entries. */
+const MOST_PARTS = 20
 /** How long a page waits for the chain's check, in ms: of ten thousand entries it is done by then. */
 const PATIENCE_MS = 250
 const DAY_MS = 86_400_000
@@ -32,6 +35,20 @@ const queryOf = ({ action, actor, since, until }: AuditWishes): Readonly<Record<
   ...(until === '' ? {} : { until: momentOf(until, 'end') }),
 })
 
+/** Fills a page from as many parts of the audit as it takes, up to a bound: a filter may find few in each. */
+async function fill(parts: Pick<ConsoleParts, 'store'>, query: AuditQuery): Promise<Pick<AuditPage, 'entries' | 'next_before'>> {
+  const entries: AuditPage['entries'] = []
+  let before = query.before
+  for (let round = 0; round < MOST_PARTS; round++) {
+    const part = await readAudit(parts, { ...query, before, limit: PAGE - entries.length })
+    entries.push(...part.entries)
+    before = part.next_before
+    if (before === undefined || entries.length === PAGE) break
+    await turn()
+  }
+  return { entries, ...(before === undefined ? {} : { next_before: before }) }
+}
+
 /** What the command takes for a query. */
 const asOptions = (query: Readonly<Record<string, string>>): string =>
   Object.entries(query)
@@ -49,7 +66,7 @@ export function auditRoutes(parts: ConsoleParts) {
       const before = c.req.query('before')
       const read = AuditQuerySchema.safeParse({ ...query, ...(before === undefined ? {} : { before }), limit: String(PAGE) })
       if (!read.success) throw invalidRequest(read.error, 'query')
-      const { entries, next_before } = await readAudit(parts, read.data)
+      const { entries, next_before } = await fill(parts, read.data)
       const isFiltered = Object.keys(query).length > 0
       const set = Object.entries(wishes).filter(([, value]) => value !== '')
       const at = (from: number | undefined) => {
@@ -72,7 +89,7 @@ export function auditRoutes(parts: ConsoleParts) {
             ) : (
               <Empty>
                 {next_before !== undefined
-                  ? `None among the entries that were looked at, down to ${next_before}: there are older ones.`
+                  ? `None among the newest, down to entry ${next_before}: older ones were not looked at yet.`
                   : isFiltered || before !== undefined
                     ? 'No entry is like that.'
                     : 'Nothing was changed yet: what operators do is written down here, each entry with the hash of the one before.'}

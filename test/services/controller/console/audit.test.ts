@@ -1,7 +1,7 @@
-import Database from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
 import { ConsoleSession, readable } from '#test/_support/console-session.ts'
 import { TestController } from '#test/_support/controller.ts'
+import { tamper } from '#test/_support/tampered.ts'
 
 const path = '/console/audit'
 const evil = '<script>alert(1)</script>'
@@ -53,11 +53,23 @@ describe('the audit of the console', () => {
     expect([last.html.match(/<th scope="row">/g)?.length, last.html.includes('rel="next"')]).toEqual([1, false])
   })
 
+  it('finds what is rare, however many entries lie before it, up to a bound', async () => {
+    await using controller = await TestController.open()
+    tamper(
+      controller.deps.config.dbPath,
+      `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 210000)
+       INSERT INTO audit_entries SELECT i, '2020-01-01T00:00:00.000Z', 'publish', 'k', CASE WHEN i IN (5, 20000) THEN 'rare' ELSE 'old' END, 'a', 'r', NULL, 1, 1, NULL, 'p', 'h' FROM n`,
+    )
+    const session = await ConsoleSession.begin(controller)
+    const page = await session.get(`${path}?actor=rare`)
+    expect([page.html.includes('<th scope="row">20000</th>'), page.html.includes('<th scope="row">5</th>')]).toEqual([true, false])
+    expect(page.html).toContain('actor=rare&amp;before=10001')
+    expect(readable(await session.get(`${path}?actor=nobody`))).toContain('None among the newest, down to entry 10001')
+  })
+
   it('says where the chain breaks', async () => {
     await using at = await opened()
-    const db = new Database(at.controller.folder.file('controller.db'))
-    db.exec(`DROP TRIGGER audit_entries_no_update; UPDATE audit_entries SET comment = 'nothing' WHERE seq = 1`)
-    db.close()
+    tamper(at.controller.deps.config.dbPath, `UPDATE audit_entries SET comment = 'nothing' WHERE seq = 1`)
     const page = await at.session.get(path)
     expect(readable(page)).toContain('edit: entry 1 was altered')
     expect(page.html).not.toContain('intact')
