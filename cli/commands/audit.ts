@@ -1,12 +1,16 @@
-import { type AuditEntry, type AuditPage, AuditPageSchema } from '#lib/contract/audit.ts'
+import type { z } from 'zod'
+import { type AuditEntry, type AuditPage, AuditPageSchema, type AuditQuerySchema } from '#lib/contract/audit.ts'
 import { ask } from '../call.ts'
 import type { Context } from '../context.ts'
 import { exits } from '../exit.ts'
 import { gather } from '../pages.ts'
 
+/** Which entries are wanted, as the query has it. */
+export type AuditWishes = Partial<Pick<z.input<typeof AuditQuerySchema>, 'action' | 'actor' | 'since' | 'until'>>
+
 /** A page of the audit. */
-export function auditPage({ controller, settings }: Context, limit: number, before?: number): Promise<AuditPage> {
-  const query = { limit: String(limit), ...(before === undefined ? {} : { before: String(before) }) }
+export function auditPage({ controller, settings }: Context, limit: number, before?: number, wishes: AuditWishes = {}): Promise<AuditPage> {
+  const query = { limit: String(limit), ...(before === undefined ? {} : { before: String(before) }), ...wishes }
   return ask(settings.controllerUrl, () => controller.audit.$get({ query }), AuditPageSchema)
 }
 
@@ -14,11 +18,11 @@ const versionsOf = ({ version_before: before, version_after: after }: AuditEntry
   before === after ? after : `${before ?? '-'} -> ${after}`
 
 /** `dcm audit`. */
-export async function listAudit(context: Context, options: { readonly limit: number }): Promise<number> {
+export async function listAudit(context: Context, { limit: most, ...wishes }: { readonly limit: number } & AuditWishes): Promise<number> {
   const { output } = context
   let head: AuditPage['head'] | undefined
-  const { items, next } = await gather<AuditEntry, number>(options.limit, undefined, async (before, limit) => {
-    const page = await auditPage(context, limit, before)
+  const { items, next } = await gather<AuditEntry, number>(most, undefined, async (before, limit) => {
+    const page = await auditPage(context, limit, before, wishes)
     head ??= page.head
     return { items: page.entries, next: page.next_before }
   })

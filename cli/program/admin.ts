@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander'
+import { auditActions } from '#lib/contract/audit.ts'
 import { roles } from '#lib/contract/keys.ts'
 import { limit, type Run } from './options.ts'
 
@@ -27,6 +28,10 @@ export function addAdminCommands(program: Command, run: Run): void {
     .command('list', { isDefault: true })
     .description('list changes, the newest first')
     .addOption(limit('changes'))
+    .addOption(new Option('--action <action>', 'only what was done so').choices(auditActions))
+    .option('--actor <name>', 'only what was done with keys of this name')
+    .option('--since <time>', 'only from this time on, as 2027-01-31T00:00:00Z')
+    .option('--until <time>', 'only before this time')
     .action((options) => run(async (context) => (await import('../commands/audit.ts')).listAudit(context, options)))
   audit
     .command('verify')

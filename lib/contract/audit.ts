@@ -57,13 +57,23 @@ export const beforeQuery = (what: string) =>
     limit: pageLimit(`How many at most; 100 where absent.`),
   })
 
+/** A time of a query, as entries have theirs: so they can be compared as texts. */
+const moment = (description: string) =>
+  z.iso
+    .datetime({ offset: true, error: 'expected a time as 2027-01-31T00:00:00Z' })
+    .transform((text) => new Date(text).toISOString())
+    .optional()
+    .meta({ type: 'string', format: 'date-time', description, example: '2027-01-31T00:00:00Z' })
+
 /** The query of `GET /audit`. */
 export const AuditQuerySchema = beforeQuery('entries').extend({
   action: z
     .enum(auditActions, { error: `expected one of ${auditActions.join(', ')}` })
     .optional()
-    .meta({ description: 'Only changes of this kind.', example: 'publish' }),
-  actor: z.string().max(100).optional().meta({ description: 'Only changes by keys of this name.', example: 'ops' }),
+    .meta({ description: 'Only what was done so.' }),
+  actor: z.string().max(200).optional().meta({ description: 'Only what was done with keys of this name.', example: 'ops' }),
+  since: moment('Only from this time on.'),
+  until: moment('Only before this time.'),
 })
 export type AuditQuery = z.output<typeof AuditQuerySchema>
 
@@ -71,7 +81,10 @@ export type AuditQuery = z.output<typeof AuditQuerySchema>
 export const AuditPageSchema = z
   .object({
     entries: z.array(AuditEntrySchema),
-    next_before: z.number().int().optional().meta({ description: '`before` of the page that follows; absent on the last.' }),
+    next_before: z.number().int().optional().meta({
+      description:
+        '`before` of the page that follows; absent on the last. Where it is filtered a page may hold fewer than `limit`, or none, and others follow.',
+    }),
     head: z
       .object({
         seq: z.number().int(),

@@ -15,7 +15,7 @@ const escapes = (character: string): string =>
   Array.from({ length: character.length }, (_, i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, '0')}`).join('')
 
 /** Escapes what would move a terminal's cursor, change its colour, turn text around, or not be seen at all. */
-const visible = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, escapes)
+export const visible = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, escapes)
 
 function shown(value: unknown, most: number): string {
   const json = JSON.stringify(value) ?? 'null'

@@ -1,5 +1,5 @@
 import type { FollowMode } from '../contract/agent.ts'
-import type { AuditEntry } from '../contract/audit.ts'
+import type { AuditAction, AuditEntry } from '../contract/audit.ts'
 import type { Config } from '../contract/config.ts'
 import type { StoredSchema } from '../contract/config-schema.ts'
 import type { Report, ReportState } from '../contract/fleet.ts'
@@ -25,6 +25,25 @@ export interface AuditHead {
   /** 0 where there is none. */
   readonly seq: number
   readonly hash: string
+}
+
+/** Which entries of the audit are wanted: those that meet all of it. */
+export interface AuditFilter {
+  readonly action?: AuditAction | undefined
+  /** The name of the key. */
+  readonly actor?: string | undefined
+  /** Times as the entries have them: from this one on, and before that one. */
+  readonly since?: string | undefined
+  readonly until?: string | undefined
+}
+
+/** A part of the audit, the newest entry first. */
+export interface AuditSlice {
+  readonly entries: readonly AuditEntry[]
+  /** `before` of the part that follows; undefined where all was looked at. */
+  readonly next: number | undefined
+  readonly head: AuditHead
+  readonly written: number
 }
 
 /** How a publish is known again when it is repeated. */
@@ -226,13 +245,12 @@ export interface Store extends AsyncDisposable {
     actor: Actor,
     comment: string | undefined,
   ): Promise<{ readonly head: AuditHead; readonly inForce: ConfigSchemaInForce }>
-  /** Entries of the audit from the newest down, with the newest of all and how many were ever written. */
-  audit(options: {
-    readonly before?: number
-    readonly limit: number
-    readonly action?: AuditEntry['action']
-    readonly actor?: string
-  }): Promise<{ readonly entries: readonly AuditEntry[]; readonly head: AuditHead; readonly written: number }>
+  /**
+   * Entries of the audit from the newest down, with the newest of all and how many were ever written. With a filter it looks
+   * at so many entries at most, and may give fewer than `limit`, or none, where others follow.
+   * @param options.before only those below
+   */
+  audit(options: { readonly before?: number; readonly limit: number; readonly filter?: AuditFilter }): Promise<AuditSlice>
   /** All keys that were not revoked. */
   keys(): Promise<readonly StoredKey[]>
   /** Adds a key. */

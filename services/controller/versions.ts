@@ -23,6 +23,17 @@ export async function readHistory(
 }
 
 /**
+ * A version of a query; one that is a number and cannot exist is simply not there.
+ * @throws ApiError INVALID_VERSION
+ */
+export function versionOf(name: 'from' | 'to', text: string): number {
+  if (/^[+-]?\d+$/.test(text)) return Number(text)
+  throw new ApiError('INVALID_VERSION', 'version must be a number', {
+    details: [{ path: `query.${name}`, message: `expected a whole number from 1, got ${JSON.stringify(text.slice(0, 100))}` }],
+  })
+}
+
+/**
  * A stored version.
  * @throws ApiError NOT_FOUND
  */

@@ -1,9 +1,9 @@
 import { hash } from 'node:crypto'
-import { and, desc, eq, lt, sql } from 'drizzle-orm'
+import { and, desc, eq, gte, lt, sql } from 'drizzle-orm'
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
 import { AUDIT_START, type AuditAction, type AuditEntry, hashedFields } from '../../contract/audit.ts'
 import type { Clock } from '../../runtime/clock.ts'
-import type { Actor, AuditHead, Store } from '../port.ts'
+import type { Actor, AuditFilter, AuditHead, AuditSlice } from '../port.ts'
 import { auditEntries, configVersions } from './tables.ts'
 
 type Row = typeof auditEntries.$inferSelect
@@ -110,25 +110,39 @@ export function headReader(db: BetterSQLite3Database): () => AuditHead {
   return () => newest.get() ?? { seq: 0, hash: AUDIT_START }
 }
 
-/** Reads a page of the audit, newest first, with its head and how many were ever written. */
+/** How many entries a filter looks at in one go: about as long as a publish takes. No index is kept for what few ask for. */
+const LOOKED_AT = 10_000
+
+/** The conditions of a filter. */
+const conditions = ({ action, actor, since, until }: AuditFilter) => [
+  action === undefined ? undefined : eq(auditEntries.action, action),
+  actor === undefined ? undefined : eq(auditEntries.actor, actor),
+  since === undefined ? undefined : gte(auditEntries.at, since),
+  until === undefined ? undefined : lt(auditEntries.at, until),
+]
+
+/** Reads a part of the audit, newest first, with its head and how many were ever written. */
 export function auditReader(db: BetterSQLite3Database) {
   const head = headReader(db)
-  return ({ before, limit, action, actor }: Parameters<Store['audit']>[0]) => {
+  return ({ before, limit, filter }: { readonly before?: number; readonly limit: number; readonly filter?: AuditFilter }): AuditSlice => {
+    const newest = head()
+    const lowest = filter === undefined ? 1 : Math.max(1, (before ?? newest.seq + 1) - LOOKED_AT)
     const rows = db
       .select()
       .from(auditEntries)
       .where(
         and(
           before === undefined ? undefined : lt(auditEntries.seq, before),
-          action === undefined ? undefined : eq(auditEntries.action, action),
-          actor === undefined ? undefined : eq(auditEntries.actor, actor),
+          ...(filter === undefined ? [] : [gte(auditEntries.seq, lowest), ...conditions(filter)]),
         ),
       )
       .orderBy(desc(auditEntries.seq))
-      .limit(limit)
+      .limit(limit + 1)
       .all()
     // Kept by SQLite itself for AUTOINCREMENT (sqlite.org/autoinc.html).
     const counted = db.get<{ readonly seq: number } | undefined>(sql`select seq from sqlite_sequence where name = 'audit_entries'`)
-    return { entries: rows.map(toEntry), head: head(), written: counted?.seq ?? 0 }
+    const entries = rows.slice(0, limit).map(toEntry)
+    const next = rows.length > limit ? entries.at(-1)?.seq : lowest > 1 ? lowest : undefined
+    return { entries, next, head: newest, written: counted?.seq ?? 0 }
   }
 }

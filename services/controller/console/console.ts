@@ -10,6 +10,8 @@ import { chooseTheme } from './session/theme.ts'
 import { agentRoutes } from './views/agent.tsx'
 import { agentsRoutes } from './views/agents.tsx'
 import { auditRoutes } from './views/audit.tsx'
+import { compareRoutes } from './views/compare.tsx'
+import { configRoutes } from './views/config.tsx'
 import { configsRoutes } from './views/configs.tsx'
 import { hitRoutes } from './views/hit.tsx'
 import { hitsRoutes } from './views/hits.tsx'
@@ -20,7 +22,6 @@ import { showProblem } from './views/problem.tsx'
 import { publishRoutes } from './views/publish.tsx'
 import { rollbackRoutes } from './views/rollback.tsx'
 import { schemaRoutes } from './views/schema.tsx'
-import { versionRoutes } from './views/version.tsx'
 
 /** What the views of the console stand on: the use cases of the API, and what a page needs. */
 export interface ConsoleParts extends ControllerDeps {
@@ -61,7 +62,8 @@ const views = [
   agentsRoutes,
   agentRoutes,
   configsRoutes,
-  versionRoutes,
+  compareRoutes,
+  configRoutes,
   publishRoutes,
   rollbackRoutes,
   schemaRoutes,

@@ -57,3 +57,6 @@ export class Passes {
     return this.#last
   }
 }
+
+/** The turns of work that is no pass over a fleet, and that nobody else waits for. */
+export const slicesOf = (clock: Pick<Clock, 'monotonic'>): Slices => new Slices(clock, () => turn())

@@ -3,10 +3,9 @@ import { DiffQuerySchema, HistoryPageSchema, HistoryQuerySchema, VersionDiffSche
 import { answer, callerErrors, errorAnswer } from '#lib/http/answers.ts'
 import { createRouter } from '#lib/http/app.ts'
 import { requires } from '#lib/http/caller.ts'
-import { ApiError } from '#lib/http/errors.ts'
 import { ok } from '#lib/http/reply.ts'
 import type { ControllerDeps } from '../deps.ts'
-import { diffVersions, readHistory } from '../versions.ts'
+import { diffVersions, readHistory, versionOf } from '../versions.ts'
 
 const history = createRoute({
   method: 'get',
@@ -39,14 +38,6 @@ const diff = createRoute({
     503: errorAnswer('STORE_UNAVAILABLE', 'OVERLOADED'),
   },
 })
-
-/** A version of the query; one that is a number and cannot exist is simply not there. */
-function versionOf(name: 'from' | 'to', text: string): number {
-  if (/^[+-]?\d+$/.test(text)) return Number(text)
-  throw new ApiError('INVALID_VERSION', 'version must be a number', {
-    details: [{ path: `query.${name}`, message: `expected a whole number from 1, got ${JSON.stringify(text.slice(0, 100))}` }],
-  })
-}
 
 /** The history, and what differs between its versions. */
 export function historyRoutes(deps: Pick<ControllerDeps, 'store'>) {

@@ -1,13 +1,13 @@
 import { createRoute, z } from '@hono/zod-openapi'
-import { BOOTSTRAP_KEY_ID, KeyRequestSchema, KeyRevokedSchema, KeysSchema, MadeKeySchema } from '#lib/contract/keys.ts'
+import { KeyRequestSchema, KeyRevokedSchema, KeysSchema, MadeKeySchema } from '#lib/contract/keys.ts'
 import { answer, bodyErrors, callerErrors, errorAnswer, jsonRequest } from '#lib/http/answers.ts'
 import { createRouter } from '#lib/http/app.ts'
 import { strictJsonBody } from '#lib/http/body.ts'
 import { requires } from '#lib/http/caller.ts'
-import { ApiError } from '#lib/http/errors.ts'
 import { ok } from '#lib/http/reply.ts'
 import { actorOf } from '../actor.ts'
 import type { ControllerDeps } from '../deps.ts'
+import { keyNotFound } from '../keys/not-found.ts'
 
 /** A request for a key is small: a name, a role, a time. */
 const MAX_KEY_REQUEST_BYTES = 16 * 1024
@@ -60,13 +60,6 @@ const revoke = createRoute({
     503: errorAnswer('STORE_UNAVAILABLE', 'OVERLOADED'),
   },
 })
-
-/** Says that there is no such key. */
-function keyNotFound(id: string): ApiError {
-  if (id === BOOTSTRAP_KEY_ID)
-    return new ApiError('NOT_FOUND', "key not found: the controller's own key is revoked by another API_KEY in its environment, and a restart")
-  return new ApiError('NOT_FOUND', `key not found: there is none with the id ${JSON.stringify(id.slice(0, 100))}, or it was revoked before; see GET /keys`)
-}
 
 /** Making, listing and revoking keys. */
 export function keyRoutes({ keys, address }: Pick<ControllerDeps, 'keys' | 'address'>) {

@@ -33,7 +33,6 @@ describe('somebody with the address and a key', { timeout: 90_000 }, () => {
       await page.getByLabel(/^Data/).fill(JSON.stringify(data, undefined, 2))
       await page.getByLabel(/^Comment/).fill(comment)
       await page.getByRole('button', { name: 'Preview' }).click()
-      await page.getByRole('heading', { name: /Preview of version/ }).waitFor()
       await page.getByRole('button', { name: /Publish version/ }).click()
     }
 
@@ -56,13 +55,18 @@ describe('somebody with the address and a key', { timeout: 90_000 }, () => {
     await visitor.says(/1\s+✓ applied/)
 
     await page.getByRole('link', { name: 'Configs' }).click()
-    await page.getByRole('link', { name: 'Roll back to version 1' }).click()
-    expect(await page.locator('.line-removed').first().innerText()).toContain('"note"')
+    await page
+      .getByRole('link', { name: 'Version 2', exact: true })
+      .or(page.getByRole('link', { name: '2', exact: true }))
+      .first()
+      .click()
+    await page.getByRole('link', { name: 'Roll back to 1' }).click()
+    expect(await page.locator('.diff-removed').first().innerText()).toContain('"note"')
     await page.getByLabel(/^Comment/).fill('too large for web-03')
-    await page.getByRole('button', { name: 'Roll back to version 1' }).click()
+    await page.getByRole('button', { name: 'Roll back to 1' }).click()
     expect(page.url()).toBe(`${fleet.url}/console/configs/3`)
     await visitor.says(/Converged\s+100%/)
-    await visitor.says(/Brought back\s+1/)
+    await visitor.says(/Brought back\s+version 1/)
     await page.getByRole('link', { name: 'Overview' }).click()
     await visitor.says(/Applied the latest\s+100%/)
     visitor.checkQuiet()
@@ -112,8 +116,8 @@ describe('somebody with the address and a key', { timeout: 90_000 }, () => {
     await one.page.waitForURL(/configs\/\d+$/)
     versions.push(Number(one.page.url().split('/').at(-1)))
     await other.page.getByRole('button', { name: /Publish version/ }).click()
-    await other.says(/Meanwhile version \d+ was published/)
-    expect(await other.page.locator('.line-added').allInnerTexts()).toEqual([expect.stringContaining('"one": true')])
+    await other.says(/What changed meanwhile/)
+    expect(await other.page.locator('.diff').first().locator('.diff-added').allInnerTexts()).toEqual([expect.stringContaining('"one": true')])
     expect(await other.page.getByLabel(/^Data/).inputValue()).toContain('"other":true')
     await other.page.getByRole('button', { name: 'Preview' }).click()
     await other.page.getByRole('button', { name: /Publish version/ }).click()
@@ -138,7 +142,7 @@ describe('somebody with the address and a key', { timeout: 90_000 }, () => {
       ['/configs/compare?from=1&to=2', /"note"/],
       ['/hits', /Completed/],
       ['/keys', /Make a key/],
-      ['/audit', /The chain is whole/],
+      ['/audit', /intact/],
     ] as const) {
       await visitor.open(path)
       expect(await visitor.text()).toMatch(text)

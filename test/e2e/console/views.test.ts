@@ -49,19 +49,19 @@ beforeAll(async () => {
     {
       name: 'publish',
       path: '/publish',
-      says: /Data: JSON/,
+      says: /Data: a JSON object/,
       goOn: async ({ page }) => {
         await page.getByLabel(/^Data/).fill(JSON.stringify({ url: `${target.url}/ping`, feature: { checkout: 'new', share: 0.5 } }, undefined, 2))
         await page.getByRole('button', { name: 'Preview' }).click()
         await page.getByRole('button', { name: /Publish version/ }).waitFor()
       },
     },
-    { name: 'rollback', path: '/rollback/2', says: /Roll back to version 2/ },
-    { name: 'schema', path: '/schema', says: /In force since/ },
+    { name: 'rollback', path: '/rollback/2', says: /What going back changes/ },
+    { name: 'schema', path: '/schema', says: /In force/ },
     { name: 'hits', path: '/hits', says: /Completed\s+12/ },
     { name: 'hit', path: `/hits/${hits[0]?.task_id}`, says: /"service": "shop"/ },
     { name: 'keys', path: '/keys', says: /web-01/ },
-    { name: 'audit', path: '/audit', says: /The chain is whole/ },
+    { name: 'audit', path: '/audit', says: /intact/ },
   ]
 }, 90_000)
 afterAll(async () => {

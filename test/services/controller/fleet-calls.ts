@@ -100,7 +100,7 @@ export function forgetfulStore(clock: HeldClock): Store {
     history: async () => ({ entries: [], more: false }),
     schema: async () => ({ revision: 0, stored: undefined }),
     setSchema: () => Promise.reject(new Error('this store takes no schema')),
-    audit: async () => ({ entries: [], head: { seq: 0, hash: '' }, written: 0 }),
+    audit: async () => ({ entries: [], next: undefined, head: { seq: 0, hash: '' }, written: 0 }),
     keys: async () => [],
     addKey: () => Promise.reject(new Error('this store takes no key')),
     revokeKey: nothing,

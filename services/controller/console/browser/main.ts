@@ -4,11 +4,13 @@ import 'htmx.org/dist/ext/hx-sse.js'
 import { ChartElement } from './chart.ts'
 import { watchConnection } from './connection.ts'
 import { copyByButton } from './copy.ts'
-import { checkJson } from './json-check.ts'
+import { checkJsonFields } from './json-field.ts'
+import { sendOnce } from './once.ts'
 import { TimeElement } from './time.ts'
 
 customElements.define('dcm-time', TimeElement)
 customElements.define('dcm-chart', ChartElement)
 watchConnection()
 copyByButton()
-checkJson()
+checkJsonFields()
+sendOnce()

@@ -1,131 +1,142 @@
 import { Hono } from 'hono'
-import { type HistoryEntry, type HistoryPage, HistoryQuerySchema } from '#lib/contract/history.ts'
+import { HistoryQuerySchema } from '#lib/contract/history.ts'
 import { requires } from '#lib/http/caller.ts'
+import { invalidRequest } from '#lib/http/errors.ts'
 import { readHistory } from '../../versions.ts'
 import type { ConsoleParts } from '../console.ts'
 import { showPage } from '../page.tsx'
-import { VersionLink } from '../parts/agent-link.tsx'
 import { bytes } from '../parts/numbers.ts'
-import { Empty, Scroll } from '../parts/pieces.tsx'
-import { queryOf, queryText } from '../parts/query.ts'
+import { Empty } from '../parts/pieces.tsx'
 import { Time } from '../parts/time.tsx'
+import { By, latestVersion } from '../parts/version.tsx'
 import { sessionOf } from '../session/guard.ts'
 
 /** How many versions a page shows. */
 const PAGE = 50
 
-/** Who is to be named for a version: its author, else the key that published it. */
-export const byWhom = ({ author, published_by }: Pick<HistoryEntry, 'author' | 'published_by'>): string =>
-  author === null ? (published_by ?? 'nobody named') : published_by === null || published_by === author ? author : `${author} (key ${published_by})`
-
-const Row = ({ entry, latest }: { readonly entry: HistoryEntry; readonly latest: number }) => (
-  <tr>
-    <th scope="row">
-      <VersionLink version={entry.version} />
-      {entry.version === latest ? <small> latest</small> : null}
-    </th>
-    <td>
-      <Time at={entry.created_at} />
-    </td>
-    <td>{byWhom(entry)}</td>
-    <td>
-      {entry.rollback_of === null ? null : (
-        <>
-          back to <VersionLink version={entry.rollback_of} />.{' '}
-        </>
-      )}
-      {entry.comment ?? ''}
-    </td>
-    <td class="number">{bytes(entry.bytes)}</td>
-    <td>
-      {entry.version === 1 ? null : <a href={`/console/configs/compare?from=${entry.version - 1}&to=${entry.version}`}>changes</a>}
-      {entry.version === latest ? null : (
-        <>
-          {' · '}
-          <a href={`/console/rollback/${entry.version}`}>roll back to it</a>
-        </>
-      )}
-    </td>
-  </tr>
-)
-
-const Compare = ({ from, to }: { readonly from: number; readonly to: number }) => (
-  <form class="filters" action="/console/configs/compare" method="get" aria-label="Compare two versions">
+const CompareForm = ({ latest }: { readonly latest: number }) => (
+  <form method="get" action="/console/configs/compare" class="inline">
     <label>
       Compare version
-      <input type="number" name="from" min={1} max={to} value={from} required />
+      <input type="number" name="from" min={1} max={latest} value={latest - 1} required />
     </label>
     <label>
       with version
-      <input type="number" name="to" min={1} max={to} value={to} required />
+      <input type="number" name="to" min={1} max={latest} value={latest} required />
     </label>
     <button type="submit">Compare</button>
   </form>
 )
 
-const List = ({ page, latest }: { readonly page: HistoryPage; readonly latest: number }) => (
-  <>
-    <Scroll label="Versions">
-      <table class="rows">
-        <thead>
+type Entries = Awaited<ReturnType<typeof readHistory>>['configs']
+
+const History = ({ entries, latest }: { readonly entries: Entries; readonly latest: number }) => (
+  <section class="scroll" tabindex={0} aria-label="Versions">
+    <table>
+      <caption class="visually-hidden">Versions, the newest first</caption>
+      <thead>
+        <tr>
+          <th scope="col">Version</th>
+          <th scope="col">Published</th>
+          <th scope="col">By</th>
+          <th scope="col">Comment</th>
+          <th scope="col">Size</th>
+          <th scope="col">
+            <span class="visually-hidden">What to do</span>
+          </th>
+        </tr>
+      </thead>
+      <tbody>
+        {entries.map((entry) => (
           <tr>
-            <th scope="col">Version</th>
-            <th scope="col">Published</th>
-            <th scope="col">By</th>
-            <th scope="col">Why</th>
-            <th scope="col" class="number">
-              Size
+            <th scope="row">
+              <a href={`/console/configs/${entry.version}`}>{entry.version}</a>
+              {entry.version === latest ? <small> latest</small> : null}
             </th>
-            <th scope="col">
-              <span class="visually-hidden">What can be done</span>
-            </th>
+            <td class="nowrap">
+              <Time at={entry.created_at} />
+            </td>
+            <td class="name">
+              <By entry={entry} />
+            </td>
+            <td class="comment">
+              {entry.rollback_of === null ? null : (
+                <small>
+                  rollback to <a href={`/console/configs/${entry.rollback_of}`}>{entry.rollback_of}</a>{' '}
+                </small>
+              )}
+              {entry.comment}
+            </td>
+            <td class="nowrap">{bytes(entry.bytes)}</td>
+            <td class="nowrap">
+              {entry.version > 1 ? (
+                <a href={`/console/configs/compare?from=${entry.version - 1}&to=${entry.version}`}>
+                  changes<span class="visually-hidden"> of version {entry.version}</span>
+                </a>
+              ) : null}
+              {entry.version === latest ? null : (
+                <>
+                  {entry.version > 1 ? ' · ' : null}
+                  <a href={`/console/rollback/${entry.version}`}>
+                    roll back<span class="visually-hidden"> to version {entry.version}</span>
+                  </a>
+                </>
+              )}
+            </td>
           </tr>
-        </thead>
-        <tbody>
-          {page.configs.map((entry) => (
-            <Row entry={entry} latest={latest} />
-          ))}
-        </tbody>
-      </table>
-    </Scroll>
-    <nav class="pager" aria-label="Pages">
-      <a href="/console/configs">Newest</a>
-      {page.next_before === undefined ? null : (
-        <a rel="next" href={`/console/configs${queryText({ before: page.next_before })}`}>
-          Older
-        </a>
-      )}
-    </nav>
-  </>
+        ))}
+      </tbody>
+    </table>
+  </section>
 )
 
-/** The history: `/console/configs`. */
+/** The history of configs: `/console/configs`. */
 export function configsRoutes(parts: ConsoleParts) {
-  const { assets, feed } = parts
   return new Hono().get('/configs', requires('publish', 'read the history'), async (c) => {
-    const { before } = queryOf(c, HistoryQuerySchema.pick({ before: true }))
-    const page = await readHistory(parts, { before, limit: PAGE })
-    const latest = feed.current?.version ?? 0
-    return showPage(c, assets, sessionOf(c), {
+    const query = HistoryQuerySchema.pick({ before: true }).safeParse({ before: c.req.query('before') })
+    if (!query.success) throw invalidRequest(query.error, 'query')
+    const { before } = query.data
+    const { configs, next_before } = await readHistory(parts, { before, limit: PAGE })
+    const latest = latestVersion(parts)
+    const from = before === undefined ? '' : `&before=${before}`
+    return showPage(c, parts.assets, sessionOf(c), {
       title: 'Configs',
       place: 'configs',
-      same: { dcm: 'dcm history', request: { path: `/configs${queryText({ before, limit: PAGE })}` } },
-      children:
-        latest === 0 ? (
-          <Empty>
-            Nothing was published yet. <a href="/console/publish">Publish the first config</a>.
-          </Empty>
-        ) : (
-          <>
-            <p>
-              <a href="/console/publish">Publish a change</a>{' '}
-              {latest > 1 ? <a href={`/console/rollback/${latest - 1}`}>Roll back to version {latest - 1}</a> : null}{' '}
-              <a href="/console/schema">Config schema</a>
-            </p>
-            <Compare from={Math.max(1, latest - 1)} to={latest} />
-            <List page={page} latest={latest} />
-          </>
-        ),
+      same: {
+        dcm: `dcm history --limit ${PAGE}${before === undefined ? '' : ` --before ${before}`}`,
+        request: { path: `/configs?limit=${PAGE}${from}` },
+      },
+      children: (
+        <>
+          <p>
+            <a href="/console/publish">Publish a change</a> · <a href="/console/schema">The config schema</a>
+          </p>
+          {latest > 1 ? <CompareForm latest={latest} /> : null}
+          {configs.length === 0 ? (
+            <Empty>
+              {before === undefined ? (
+                <>
+                  No config is published yet. <a href="/console/publish">Publish the first one</a>: agents take it within milliseconds.
+                </>
+              ) : (
+                <>
+                  There is no version below {before}. <a href="/console/configs">Back to the newest</a>
+                </>
+              )}
+            </Empty>
+          ) : (
+            <History entries={configs} latest={latest} />
+          )}
+          <nav class="pages" aria-label="Pages">
+            {before === undefined ? null : <a href="/console/configs">Newest</a>}
+            {next_before === undefined ? null : (
+              <a href={`/console/configs?before=${next_before}`} rel="next">
+                Older
+              </a>
+            )}
+          </nav>
+        </>
+      ),
     })
   })
 }

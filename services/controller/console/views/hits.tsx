@@ -16,8 +16,7 @@ import { readOwnForm } from '../session/form.ts'
 import { sessionOf } from '../session/guard.ts'
 import type { Session } from '../session/sessions.ts'
 import type { ConsoleWorker } from '../worker.ts'
-import { Problem } from './problem.tsx'
-import { asRefusal } from './publish-form.ts'
+import { asRefusal, Problem } from './problem.tsx'
 
 /** How many hits a page shows. */
 const PAGE = 50

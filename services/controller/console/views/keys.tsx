@@ -1,182 +1,116 @@
 import { type Context, Hono } from 'hono'
-import { type Key, KeyRequestSchema, type MadeKey, roles } from '#lib/contract/keys.ts'
+import type { Child } from 'hono/jsx'
+import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import type { ErrorDetail } from '#lib/contract/envelope.ts'
+import { type Key, KeyRequestSchema } from '#lib/contract/keys.ts'
 import { requires } from '#lib/http/caller.ts'
 import { ApiError, invalidRequest } from '#lib/http/errors.ts'
+import { requestId } from '#lib/http/request-id.ts'
 import { actorOf } from '../../actor.ts'
+import { keyNotFound } from '../../keys/not-found.ts'
 import type { ConsoleParts } from '../console.ts'
 import { Csrf, showPage } from '../page.tsx'
-import { Empty, Scroll } from '../parts/pieces.tsx'
-import { word } from '../parts/shell.ts'
+import { OnceForms } from '../parts/once.ts'
 import { Time } from '../parts/time.tsx'
-import { type Fields, readOwnForm } from '../session/form.ts'
+import { readOwnForm } from '../session/form.ts'
 import { sessionOf } from '../session/guard.ts'
-import type { Session } from '../session/sessions.ts'
+import { type KeyDraft, KeyTable, Made, MakeForm } from './keys-parts.tsx'
 import { Problem } from './problem.tsx'
-import { asRefusal } from './publish-form.ts'
 
-/** What each role is for; what each may do stands in docs/keys.md. */
-const purposes: Readonly<Record<(typeof roles)[number], string>> = {
-  agent: 'agent: a host registers, reads configs, reports',
-  relay: 'relay: an agent that others follow',
-  publisher: 'publisher: a colleague or pipeline publishes and sees the fleet',
-  admin: 'admin: everything, keys too',
-}
+const same = { dcm: 'dcm keys\ndcm keys make NAME --role agent', request: { path: '/keys' } }
+const empty: KeyDraft = { name: '', role: 'agent', expires: '' }
 
-const Row = ({ key_, session, now }: { readonly key_: Key; readonly session: Session; readonly now: number }) => (
-  <tr>
-    <th scope="row">{key_.name}</th>
-    <td>{key_.role}</td>
-    <td>
-      <code>{key_.prefix}…</code>
-    </td>
-    <td>
-      <Time at={key_.created_at} />
-    </td>
-    <td>
-      {key_.expires_at === null ? 'never' : <Time at={key_.expires_at} />}
-      {key_.expires_at !== null && Date.parse(key_.expires_at) <= now ? <small> is over</small> : null}
-    </td>
-    <td>{key_.last_used_at === null ? 'never' : <Time at={key_.last_used_at} />}</td>
-    <td>
-      <details>
-        <summary>Revoke</summary>
-        <form method="post" action={`/console/keys/${encodeURIComponent(key_.id)}/revoke`}>
-          <Csrf session={session} />
-          <p>It is refused at once, and what it holds open is ended.</p>
-          <button type="submit" class="small">
-            Revoke the key {key_.prefix}… of {key_.name}
-          </button>
-        </form>
-      </details>
-    </td>
-  </tr>
-)
+/** A day as the moment at which it begins; what is none is left for the contract to refuse. */
+const momentOf = (day: string): string => (/^\d{4}-\d{2}-\d{2}$/.test(day) ? `${day}T00:00:00Z` : day)
 
-const Make = ({ session, fields }: { readonly session: Session; readonly fields: Fields | undefined }) => (
-  <form method="post" action="/console/keys" class="filters" aria-label="Make a key">
-    <Csrf session={session} />
-    <label>
-      Whose it is
-      <input type="text" name="name" required maxlength={100} value={fields?.get('name') ?? ''} placeholder="web-01" />
-    </label>
-    <label>
-      Role
-      <select name="role">
-        {roles.map((role) => (
-          <option value={role} {...(fields?.get('role') === role ? { selected: true } : {})}>
-            {purposes[role]}
-          </option>
-        ))}
-      </select>
-    </label>
-    <label>
-      Expires, in UTC; empty: never
-      <input type="datetime-local" name="expires" value={fields?.get('expires') ?? ''} />
-    </label>
-    <button type="submit">Make a key</button>
-  </form>
-)
+const sentBefore = () =>
+  new ApiError(
+    'INVALID_REQUEST',
+    'No key was made now: this form was sent before, or is from before the controller started. A key is shown only once; one that nobody has copied is best revoked, and another one made',
+  )
 
-const Made = ({ made }: { readonly made: MadeKey }) => (
-  <section class="made" role="alert">
-    <h2>The key of {made.name}</h2>
+const Revoke = ({ csrf, of, isOwn }: { readonly csrf: Child; readonly of: Key; readonly isOwn: boolean }) => (
+  <>
     <p>
-      <code id="made-key" class="secret">
-        {made.key}
-      </code>{' '}
-      <button type="button" class="small" data-copy="made-key">
-        Copy
-      </button>
+      The key of <strong>{of.name}</strong> ({of.role}), beginning with <code>{of.prefix}…</code>, made <Time at={of.created_at} />, last used{' '}
+      {of.last_used_at === null ? 'never' : <Time at={of.last_used_at} />}.
     </p>
-    <p>This is the one time that it is shown: what is kept is its digest. Put it where it is needed before you leave this page.</p>
-  </section>
+    <p>It is refused at once, and what it holds open is ended. This cannot be taken back: whoever uses it needs another one.</p>
+    {isOwn ? (
+      <p class="problem">
+        <strong>This is the key that you are logged in with:</strong> your session ends with it.
+      </p>
+    ) : null}
+    <form method="post" action={`/console/keys/${of.id}/revoke`} data-once>
+      {csrf}
+      <button type="submit">Revoke the key of {of.name}</button> <a href="/console/keys">Keep it</a>
+    </form>
+  </>
 )
 
-/**
- * The key that a form asks for.
- * @throws ApiError INVALID_REQUEST
- */
-function requestIn(fields: Fields) {
-  const expires = fields.get('expires') ?? ''
-  const parsed = KeyRequestSchema.safeParse({
-    name: fields.get('name'),
-    role: fields.get('role'),
-    // A browser leaves out the zone, and seconds where they are 0.
-    ...(expires === '' ? {} : { expires_at: /^\d{4}-\d\d-\d\dT\d\d:\d\d$/.test(expires) ? `${expires}:00Z` : `${expires}Z` }),
-  })
-  if (!parsed.success) throw invalidRequest(parsed.error, 'json')
-  return parsed.data
-}
+/** The keys of hosts and colleagues: `/console/keys`. */
+export function keysRoutes(parts: ConsoleParts) {
+  const { keys, assets, address, clock } = parts
+  const forms = new OnceForms()
 
-/** Keys of hosts and colleagues, for admins: `/console/keys`. */
-export function keysRoutes({ keys, assets, address, clock }: ConsoleParts) {
-  const show = (c: Context, above: { readonly made?: MadeKey; readonly problem?: ApiError; readonly fields?: Fields }, status: 200 | 400 | 503 = 200) => {
+  const show = (c: Context, options: { draft?: KeyDraft; above?: Child; status?: ContentfulStatusCode; problems?: readonly ErrorDetail[] } = {}) => {
+    const { draft = empty, above = null, status = 200, problems = [] } = options
     const session = sessionOf(c)
-    const all = keys.list()
-    return showPage(
-      c,
-      assets,
-      session,
-      {
-        title: 'Keys',
-        place: 'keys',
-        same: { dcm: `dcm keys\ndcm keys make ${word(above.made?.name ?? 'web-01')} --role ${above.made?.role ?? 'agent'}`, request: { path: '/keys' } },
-        children: (
-          <>
-            {above.made ? <Made made={above.made} /> : null}
-            {above.problem ? <Problem error={above.problem} /> : null}
-            <Make session={session} fields={above.fields} />
-            {all.length === 0 ? (
-              <Empty>
-                There is only the controller’s own key, <code>API_KEY</code>, which is not listed. Give each host and each colleague a key of their own: one
-                that is lost can then be revoked alone.
-              </Empty>
-            ) : (
-              <Scroll label="Keys">
-                <table class="rows">
-                  <thead>
-                    <tr>
-                      <th scope="col">Name</th>
-                      <th scope="col">Role</th>
-                      <th scope="col">Begins with</th>
-                      <th scope="col">Made</th>
-                      <th scope="col">Expires</th>
-                      <th scope="col">Last used</th>
-                      <th scope="col">
-                        <span class="visually-hidden">What can be done</span>
-                      </th>
-                    </tr>
-                  </thead>
-                  <tbody>
-                    {all.map((one) => (
-                      <Row key_={one} session={session} now={clock.now()} />
-                    ))}
-                  </tbody>
-                </table>
-              </Scroll>
-            )}
-          </>
-        ),
-      },
-      status,
+    const children = (
+      <>
+        {above}
+        <KeyTable keys={keys.list()} now={clock.now()} ownId={session.caller.id} />
+        <p>
+          <small>The controller’s own key (API_KEY) is not among them; keys that expired are shown for 30 days.</small>
+        </p>
+        <h2>Make a key</h2>
+        <MakeForm session={session} token={forms.issue()} draft={draft} problems={problems} />
+      </>
     )
+    return showPage(c, assets, session, { title: 'Keys', place: 'keys', same, children }, status)
   }
+
+  /** A key of the list; one that is not there is none that could be revoked. */
+  const known = (id: string): Key => {
+    const key = keys.list().find((one) => one.id === id)
+    if (key === undefined) throw keyNotFound(id)
+    return key
+  }
+
   return new Hono()
-    .use('/keys', requires('admin', 'see the keys'))
-    .use('/keys/*', requires('admin', 'revoke a key'))
-    .get('/keys', (c) => show(c, {}))
-    .post('/keys', async (c) => {
+    .get('/keys', requires('admin', 'see the keys'), (c) => show(c))
+    .post('/keys', requires('admin', 'make a key'), async (c) => {
       const fields = await readOwnForm(c)
+      const draft: KeyDraft = { name: (fields.get('name') ?? '').trim(), role: fields.get('role') ?? '', expires: (fields.get('expires') ?? '').trim() }
       try {
-        return await show(c, { made: await keys.make(requestIn(fields), actorOf(c, address)) })
+        const request = KeyRequestSchema.safeParse({
+          name: draft.name,
+          role: draft.role,
+          ...(draft.expires === '' ? {} : { expires_at: momentOf(draft.expires) }),
+        })
+        if (!request.success) throw invalidRequest(request.error, 'json')
+        if (!forms.take(fields.get('once'))) throw sentBefore()
+        const made = await keys.make(request.data, actorOf(c, address))
+        return show(c, { above: <Made made={made} />, status: 201 })
       } catch (error) {
-        const problem = asRefusal(error)
-        return show(c, { problem, fields }, problem.status === 503 ? 503 : 400)
+        if (!(error instanceof ApiError) || error.code === 'INTERNAL') throw error
+        return show(c, { draft, above: <Problem error={error} id={requestId(c)} />, status: error.status, problems: error.details })
       }
     })
-    .post('/keys/:id/revoke', async (c) => {
+    .get('/keys/:id/revoke', requires('admin', 'revoke a key'), (c) => {
+      const key = known(c.req.param('id'))
+      const session = sessionOf(c)
+      return showPage(c, assets, session, {
+        title: `Revoke the key of ${key.name}?`,
+        place: 'keys',
+        same: { dcm: `dcm keys revoke ${key.id}`, request: { method: 'DELETE', path: `/keys/${key.id}` } },
+        children: <Revoke csrf={<Csrf session={session} />} of={key} isOwn={key.id === session.caller.id} />,
+      })
+    })
+    .post('/keys/:id/revoke', requires('admin', 'revoke a key'), async (c) => {
       await readOwnForm(c)
-      if (!(await keys.revoke(c.req.param('id'), actorOf(c, address)))) throw new ApiError('NOT_FOUND', 'key not found: it was revoked before; see the list')
+      const id = c.req.param('id')
+      if (!(await keys.revoke(id, actorOf(c, address)))) throw keyNotFound(id)
       return c.redirect('/console/keys', 303)
     })
 }

@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import { raw } from 'hono/html'
 import { errorTable } from '#lib/contract/errors.ts'
-import type { ApiError } from '#lib/http/errors.ts'
+import { ApiError } from '#lib/http/errors.ts'
 import { requestId } from '#lib/http/request-id.ts'
 import type { Assets } from '../assets/assets.ts'
 import { answerPage, Document } from '../page.tsx'
@@ -16,6 +16,12 @@ const prose = (text: string) =>
       .replaceAll('<', '&lt;')
       .replace(/`([^`]+)`/g, '<code>$1</code>'),
   )
+
+/** What a refusal is shown with; whatever else went wrong is no matter of a form. */
+export function asRefusal(error: unknown): ApiError {
+  if (error instanceof ApiError) return error
+  throw error
+}
 
 /** What went wrong, as a part of a page: the message, each place, and what to do. */
 export const Problem = ({ error, id }: { readonly error: ApiError; readonly id?: string | undefined }) => (

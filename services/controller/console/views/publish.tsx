@@ -1,182 +1,134 @@
 import { type Context, Hono } from 'hono'
 import type { Child } from 'hono/jsx'
-import type { DryRun } from '#lib/contract/history.ts'
+import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import { DEFAULT_POLL_INTERVAL_SECONDS, type PublishRequest } from '#lib/contract/config.ts'
 import { requires } from '#lib/http/caller.ts'
-import type { ApiError } from '#lib/http/errors.ts'
+import { ApiError, invalidPart } from '#lib/http/errors.ts'
+import { etagOf } from '#lib/http/etag.ts'
 import { actorOf } from '../../actor.ts'
+import { slicesOf } from '../../fleet/slices.ts'
 import { observedPublish } from '../../observed-publish.ts'
 import { dryRun, storedVersion } from '../../versions.ts'
 import type { ConsoleParts } from '../console.ts'
-import { Csrf, showPage } from '../page.tsx'
-import { count } from '../parts/numbers.ts'
-import { SideBySide } from '../parts/side-by-side.tsx'
+import { prettyJson } from '../diff/json-lines.ts'
+import { showPage } from '../page.tsx'
+import { type Draft, draftOf, newFormKey, publicationOf } from '../parts/draft.ts'
+import { latestVersion } from '../parts/version.tsx'
+import { Violations } from '../parts/violations.tsx'
 import { FORM_BYTES, readOwnForm } from '../session/form.ts'
 import { sessionOf } from '../session/guard.ts'
-import type { Session } from '../session/sessions.ts'
-import { Problem } from './problem.tsx'
-import { asRefusal, type Draft, draftIn, fingerprintOf, newDraft, publicationOf } from './publish-form.ts'
+import { Confirmation, Editor } from './editor.tsx'
+import { Change, Reach, refusal, sameAs } from './publish-pages.tsx'
 
-/** How the form stands: what is shown above and below it. */
-interface Standing {
-  readonly problem?: ApiError | undefined
-  readonly notice?: Child
-  readonly preview?: Child
-}
+/** How much larger than its config a text may be: what people read is indented. */
+const INDENTED = 2
 
-const Form = ({ draft, session, standing }: { readonly draft: Draft; readonly session: Session; readonly standing: Standing }) => (
-  <form method="post" action="/console/publish" class="publish">
-    <Csrf session={session} />
-    <input type="hidden" name="began" value={draft.began} />
-    <input type="hidden" name="once" value={draft.once} />
-    <input type="hidden" name="previewed" value={standing.preview === undefined ? '' : fingerprintOf(draft)} />
-    {standing.notice ?? null}
-    {standing.problem === undefined ? null : <Problem error={standing.problem} />}
-    <label for="data">Data: JSON{draft.began === 0 ? '' : `, beginning with version ${draft.began}`}</label>
-    <textarea
-      id="data"
-      name="data"
-      rows={18}
-      spellcheck={false}
-      required
-      class="code"
-      aria-describedby="json-state"
-      {...(standing.problem === undefined ? {} : { 'aria-invalid': 'true' as const })}
-    >
-      {/* A line break after the tag is not part of what it holds (WHATWG HTML, section 13.1.2.5). */}
-      {`\n${draft.data}`}
-    </textarea>
-    <p id="json-state" role="status" class="hint" />
-    <div class="columns">
-      <label>
-        Comment: why this change
-        <input type="text" name="comment" value={draft.comment} maxlength={1000} />
-      </label>
-      <label>
-        Poll interval in seconds, for agents that poll
-        <input type="number" name="interval" value={draft.interval} min={1} max={86_400} />
-      </label>
-    </div>
-    <button type="submit" name="step" value="preview" class={standing.preview === undefined ? '' : 'secondary'}>
-      Preview
-    </button>
-    {standing.preview ?? null}
-  </form>
-)
+const firstText = '{\n  "url": "https://example.com/ping"\n}'
 
-const Preview = ({
-  tried,
-  from,
-  reached,
-}: {
-  readonly tried: DryRun
-  readonly from: Awaited<ReturnType<typeof storedVersion>> | undefined
-  readonly reached: { readonly online: number; readonly reporting: number }
-}) => (
-  <section aria-labelledby="preview" class="preview">
-    <h2 id="preview">Preview of version {tried.would_publish.version}</h2>
-    <p role="status">
-      It reaches {count(reached.online)} online {reached.online === 1 ? 'agent' : 'agents'}
-      {reached.reporting === reached.online ? '' : `, ${count(reached.reporting)} of which report what becomes of it`}.
-    </p>
-    <SideBySide from={from} to={tried.would_publish} names={[from ? `Version ${from.version}` : 'Nothing', `Version ${tried.would_publish.version}`]} />
-    {tried.violations.length > 0 ? (
-      <div class="problem" role="alert">
-        <p>
-          <strong>The config schema refuses it:</strong>
-        </p>
-        <ul>
-          {tried.violations.map(({ path, message }) => (
-            <li>
-              <code>{path}</code>: {message}
-            </li>
-          ))}
-        </ul>
-      </div>
-    ) : (
-      <button type="submit" name="step" value="publish">
-        Publish version {tried.would_publish.version}
-      </button>
-    )}
-  </section>
-)
-
-/** Publishing a change: `/console/publish`. */
+/** Publishing from the browser: `/console/publish`. It works without scripts as a form of two steps. */
 export function publishRoutes(parts: ConsoleParts) {
-  const { assets, feed, fleet, config, address } = parts
-  const show = (c: Context, draft: Draft, standing: Standing, status: 200 | 400 | 409 | 412 | 413 | 503 = 200) =>
-    showPage(
+  const mostText = INDENTED * parts.config.maxConfigBytes
+
+  const page = (c: Context, title: string, draft: Draft, children: Child, options: { status?: ContentfulStatusCode; isDryRun?: boolean } = {}) =>
+    showPage(c, parts.assets, sessionOf(c), { title, place: 'publish', same: sameAs(draft, options.isDryRun ?? false), children }, options.status ?? 200)
+
+  /** The editor, with what was wrong above it. */
+  const editor = (c: Context, draft: Draft, above: Child, status: ContentfulStatusCode = 200, problems: Parameters<typeof Editor>[0]['problems'] = []) =>
+    page(
       c,
-      assets,
-      sessionOf(c),
-      {
-        title: 'Publish',
-        place: 'publish',
-        same: {
-          dcm: `dcm publish config.json --if-version ${draft.began} --comment '…' --dry-run\ndcm publish config.json --if-version ${draft.began} --comment '…' --wait`,
-          request: { method: 'POST', path: '/config', headers: [`If-Match: "${draft.began}"`], body: '{"data": {…}, "comment": "…"}' },
-        },
-        children: <Form draft={draft} session={sessionOf(c)} standing={standing} />,
-      },
-      status,
+      'Publish',
+      draft,
+      <>
+        {above}
+        <Editor session={sessionOf(c)} draft={draft} problems={problems} />
+      </>,
+      { status },
     )
 
-  /** A draft with what it would change. */
-  const preview = async (c: Context, draft: Draft, notice?: Child) => {
-    const publication = publicationOf(draft)
-    const [tried, status] = await Promise.all([dryRun(parts, publication, `"${draft.began}"`), fleet.status()])
-    const from = draft.began === 0 ? undefined : await storedVersion(parts, draft.began)
-    return show(c, draft, { notice, preview: <Preview tried={tried} from={from} reached={status.agents} /> })
+  /** The editor again, with what was thrown; what was written is kept. */
+  const refused = (c: Context, draft: Draft, error: unknown) => {
+    if (!(error instanceof ApiError) || error.code === 'INTERNAL') throw error
+    const latest = latestVersion(parts)
+    // From here on it stands on what was shown; and a key that came with another request is used up.
+    const next = {
+      ...draft,
+      ...(error.code === 'VERSION_CONFLICT' ? { base: latest } : {}),
+      ...(error.code === 'IDEMPOTENCY_KEY_REUSED' ? { formKey: newFormKey() } : {}),
+    }
+    return editor(c, next, refusal(c, parts, error, draft, sessionOf(c)), error.status, error.details)
   }
 
-  const publish = async (c: Context, draft: Draft) => {
-    const publication = publicationOf(draft)
-    const conditions = { ifMatch: `"${draft.began}"`, idempotencyKey: draft.once }
-    const { config: published } = await observedPublish(parts, publication, conditions, actorOf(c, address))
-    return c.redirect(`/console/configs/${published.version}`, 303)
-  }
-
-  /** What changed meanwhile, and the draft, to go on from there. */
-  const overtaken = async (c: Context, draft: Draft, problem: ApiError) => {
-    const version = feed.current?.version
-    const latest = version === undefined ? undefined : await storedVersion(parts, version)
-    const began = draft.began === 0 ? undefined : await storedVersion(parts, draft.began)
-    const notice = latest && (
-      <section aria-labelledby="meanwhile">
-        <h2 id="meanwhile">
-          Meanwhile {latest.version === draft.began + 1 ? `version ${latest.version} was` : `versions up to ${latest.version} were`} published
-        </h2>
-        <SideBySide
-          from={began}
-          to={latest}
-          names={[began ? `Version ${began.version}, with which you began` : 'Nothing', `Version ${latest.version}, the latest`]}
-        />
-        <p>
-          What you wrote is below, as it was. Put in what changed where it is to stay, and look at the preview again: it is compared with version{' '}
-          {latest.version} now.
-        </p>
-      </section>
+  const preview = async (c: Context, draft: Draft, publication: PublishRequest) => {
+    const run = await dryRun(parts, publication, etagOf(draft.base))
+    const change = <Change parts={parts} run={run} what="yours" />
+    const next = run.would_publish.version
+    if (run.violations.length > 0)
+      return editor(
+        c,
+        draft,
+        <>
+          <Violations title="It does not meet the config schema, and cannot be published:" violations={run.violations} />
+          {change}
+        </>,
+        200,
+        run.violations,
+      )
+    return page(
+      c,
+      `Publish version ${next}?`,
+      draft,
+      <>
+        {change}
+        <Reach fleet={parts.fleet} />
+        {draft.comment === '' ? null : <p>Comment: {draft.comment}</p>}
+        <Confirmation session={sessionOf(c)} draft={draft}>
+          <button type="submit" name="step" value="publish">
+            Publish version {next}
+          </button>
+          <button type="submit" name="step" value="edit" class="secondary">
+            Write on
+          </button>
+        </Confirmation>
+      </>,
+      { isDryRun: true },
     )
-    const { once } = newDraft(undefined)
-    return show(c, { ...draft, began: latest?.version ?? 0, once }, { problem, notice }, 412)
+  }
+
+  const publish = async (c: Context, draft: Draft, publication: PublishRequest) => {
+    const conditions = { ifMatch: etagOf(draft.base), idempotencyKey: draft.formKey, traceparent: c.req.header('traceparent') }
+    const { config } = await observedPublish(parts, publication, conditions, actorOf(c, parts.address))
+    return c.redirect(`/console/configs/${config.version}`, 303)
   }
 
   return new Hono()
-    .use('/publish', requires('publish', 'publish'))
-    .get('/publish', (c) => show(c, newDraft(feed.current?.config), {}))
-    .post('/publish', async (c) => {
-      const fields = await readOwnForm(c, config.maxConfigBytes * 2 + FORM_BYTES)
-      const draft = draftIn(fields)
+    .get('/publish', requires('publish', 'publish'), async (c) => {
+      const base = latestVersion(parts)
+      const asked = c.req.query('from')
+      if (asked !== undefined && !/^\d{1,15}$/.test(asked)) throw invalidPart('query.from', 'expected a version')
+      const from = asked === undefined ? base : Number(asked)
+      const config = asked === undefined && base === 0 ? undefined : await storedVersion(parts, from)
+      const draft: Draft = {
+        base,
+        formKey: newFormKey(),
+        text: config ? await prettyJson(config.data, slicesOf(parts.clock), mostText) : firstText,
+        interval: String(config?.poll_interval_seconds ?? DEFAULT_POLL_INTERVAL_SECONDS),
+        comment: '',
+      }
+      const above =
+        config === undefined ? <p>No config is published yet: this is the first.</p> : from === base ? null : <p>With the content of version {from}.</p>
+      return editor(c, draft, above)
+    })
+    .post('/publish', requires('publish', 'publish'), async (c) => {
+      const fields = await readOwnForm(c, mostText + FORM_BYTES)
+      const draft = draftOf(fields)
+      const step = fields.get('step') ?? 'preview'
+      if (step === 'edit') return editor(c, draft, null)
+      const read = publicationOf(draft)
+      if ('problems' in read) return editor(c, draft, <Violations title="It cannot be published so:" violations={read.problems} />, 400, read.problems)
       try {
-        if (fields.get('step') !== 'publish') return await preview(c, draft)
-        if (draft.previewed === fingerprintOf(draft)) return await publish(c, draft)
-        return await preview(c, draft, <p role="alert">It is not what was previewed: look at it again before it is published.</p>)
+        return await (step === 'publish' ? publish : preview)(c, draft, read.publication)
       } catch (error) {
-        const problem = asRefusal(error)
-        if (problem.code === 'VERSION_CONFLICT') return overtaken(c, draft, problem)
-        // A key that was used, for what was published or refused, is not used for something else.
-        const { once } = newDraft(undefined)
-        const { status } = problem
-        return show(c, { ...draft, once }, { problem }, status === 409 || status === 413 || status === 503 ? status : 400)
+        return refused(c, draft, error)
       }
     })
 }

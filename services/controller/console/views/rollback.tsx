@@ -1,97 +1,126 @@
-import { randomUUID } from 'node:crypto'
 import { type Context, Hono } from 'hono'
+import type { Child } from 'hono/jsx'
+import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import { RollbackRequestSchema } from '#lib/contract/history.ts'
 import { requires } from '#lib/http/caller.ts'
-import type { ApiError } from '#lib/http/errors.ts'
+import { ApiError, invalidRequest } from '#lib/http/errors.ts'
+import { etagOf } from '#lib/http/etag.ts'
 import { actorOf } from '../../actor.ts'
 import { observedPublish } from '../../observed-publish.ts'
 import { dryRun, rollbackOf, storedVersion } from '../../versions.ts'
 import type { ConsoleParts } from '../console.ts'
-import { Csrf, showPage } from '../page.tsx'
-import { count } from '../parts/numbers.ts'
-import { SideBySide } from '../parts/side-by-side.tsx'
+import { showPage } from '../page.tsx'
+import { commentOf, newFormKey, type Steps, stepsOf } from '../parts/draft.ts'
+import { word } from '../parts/shell.ts'
+import { AboutVersion, latestVersion, versionEntry } from '../parts/version.tsx'
+import { Violations } from '../parts/violations.tsx'
 import { readOwnForm } from '../session/form.ts'
 import { sessionOf } from '../session/guard.ts'
-import { Problem } from './problem.tsx'
-import { asRefusal } from './publish-form.ts'
-import { versionIn } from './version.tsx'
+import { Carried } from './editor.tsx'
+import { Change, Reach, refusal } from './publish-pages.tsx'
 
-/** Going back: `/console/rollback/:version`, with what that changes before it is done. */
+/** A rollback that one is asked about. */
+interface Asked extends Steps {
+  readonly version: number
+  readonly comment: string
+}
+
+const sameAs = ({ version, base, comment }: Asked) => ({
+  dcm: `dcm rollback ${version} --if-version ${base}${comment === '' ? '' : ` --comment ${word(comment)}`} --wait`,
+  request: {
+    method: 'POST',
+    path: '/config/rollback',
+    headers: [`If-Match: "${base}"`],
+    body: JSON.stringify({ version, ...commentOf(comment) }),
+  },
+})
+
+/** Going back to a version, its difference first: `/console/rollback/6`. */
 export function rollbackRoutes(parts: ConsoleParts) {
-  const { assets, feed, fleet, address } = parts
-  const show = async (c: Context, version: number, comment: string, problem?: ApiError) => {
+  /** What going back would do, and the button. */
+  const Ask = async ({ c, asked }: { readonly c: Context; readonly asked: Asked }) => {
+    const { version, base, comment } = asked
+    const run = await dryRun(parts, await rollbackOf(parts, { version }), undefined)
     const session = sessionOf(c)
-    const current = feed.current?.version
-    const latest = current === undefined ? undefined : await storedVersion(parts, current)
-    const publication = await rollbackOf(parts, { version })
-    const [tried, { agents }] = await Promise.all([dryRun(parts, publication, undefined), fleet.status()])
-    return showPage(
+    return (
+      <>
+        <AboutVersion entry={await versionEntry(parts, version)} />
+        <h2>What going back changes</h2>
+        <Change parts={parts} run={run} what={`with the content of version ${version}`} />
+        {run.violations.length > 0 ? (
+          <Violations
+            title={`Version ${version} does not meet the config schema that is in force now, and cannot be brought back:`}
+            violations={run.violations}
+          />
+        ) : (
+          <>
+            <Reach fleet={parts.fleet} />
+            <form method="post" action={`/console/rollback/${version}`} class="confirm" data-once>
+              <Carried session={session} steps={asked} />
+              <label>
+                Comment <small>(why; in history and audit)</small>
+                <input name="comment" maxlength={1000} value={comment} />
+              </label>
+              <button type="submit">Roll back to {version}</button>
+              <small>
+                It comes as version {base + 1}, with the content of version {version}.
+              </small>
+            </form>
+          </>
+        )}
+        <p>
+          <a href={`/console/publish?from=${version}`}>Publish a change of version {version} instead</a>
+        </p>
+      </>
+    )
+  }
+
+  const page = (c: Context, asked: Asked, above: Child, status: ContentfulStatusCode = 200) =>
+    showPage(
       c,
-      assets,
-      session,
+      parts.assets,
+      sessionOf(c),
       {
-        title: `Roll back to version ${version}`,
+        title: `Roll back to version ${asked.version}`,
         place: 'configs',
-        same: {
-          dcm: `dcm rollback ${version} --dry-run\ndcm rollback ${version} --wait`,
-          request: { method: 'POST', path: '/config/rollback', body: JSON.stringify({ version, comment: '…' }) },
-        },
+        same: sameAs(asked),
         children: (
           <>
-            {problem === undefined ? null : <Problem error={problem} />}
-            <p>
-              The content of version {version} is published again, as version {tried.would_publish.version}: versions only go up. It reaches{' '}
-              {count(agents.online)} online {agents.online === 1 ? 'agent' : 'agents'}.
-            </p>
-            <SideBySide from={latest} to={tried.would_publish} names={[`Version ${latest?.version ?? 0}, the latest`, `As version ${version} was`]} />
-            {tried.violations.length > 0 ? (
-              <div class="problem" role="alert">
-                <p>
-                  <strong>The config schema refuses it today:</strong>
-                </p>
-                <ul>
-                  {tried.violations.map(({ path, message }) => (
-                    <li>
-                      <code>{path}</code>: {message}
-                    </li>
-                  ))}
-                </ul>
-              </div>
+            {above}
+            {asked.version === asked.base ? (
+              <p class="empty">
+                Version {asked.version} is the latest: there is nothing to go back from. <a href="/console/configs">All versions</a>
+              </p>
             ) : (
-              <form method="post" action={`/console/rollback/${version}`}>
-                <Csrf session={session} />
-                <input type="hidden" name="began" value={latest?.version ?? 0} />
-                <input type="hidden" name="once" value={randomUUID()} />
-                <label>
-                  Comment: why
-                  <input type="text" name="comment" value={comment} maxlength={1000} />
-                </label>
-                <button type="submit">Roll back to version {version}</button>
-              </form>
+              <Ask c={c} asked={asked} />
             )}
           </>
         ),
       },
-      problem?.code === 'VERSION_CONFLICT' ? 412 : problem === undefined ? 200 : 400,
+      status,
     )
-  }
 
   return new Hono()
-    .use('/rollback/*', requires('publish', 'roll back'))
-    .get('/rollback/:version', (c) => show(c, versionIn(c.req.param('version')), ''))
-    .post('/rollback/:version', async (c) => {
+    .get('/rollback/:version{[0-9]{1,15}}', requires('publish', 'roll back'), async (c) => {
+      const version = Number(c.req.param('version'))
+      await storedVersion(parts, version)
+      return page(c, { version, base: latestVersion(parts), formKey: newFormKey(), comment: '' }, null)
+    })
+    .post('/rollback/:version{[0-9]{1,15}}', requires('publish', 'roll back'), async (c) => {
       const fields = await readOwnForm(c)
-      const version = versionIn(c.req.param('version'))
-      const comment = fields.get('comment') ?? ''
-      const once = fields.get('once')
+      const version = Number(c.req.param('version'))
+      const asked: Asked = { ...stepsOf(fields), version, comment: (fields.get('comment') ?? '').trim() }
       try {
-        const publication = await rollbackOf(parts, { version, ...(comment === '' ? {} : { comment: comment.slice(0, 1000) }) })
-        const conditions = { ifMatch: `"${fields.get('began') ?? ''}"`, ...(once ? { idempotencyKey: once } : {}) }
-        const { config } = await observedPublish(parts, publication, conditions, actorOf(c, address))
+        const request = RollbackRequestSchema.safeParse({ version, ...commentOf(asked.comment) })
+        if (!request.success) throw invalidRequest(request.error, 'json')
+        const conditions = { ifMatch: etagOf(asked.base), idempotencyKey: asked.formKey, traceparent: c.req.header('traceparent') }
+        const { config } = await observedPublish(parts, await rollbackOf(parts, request.data), conditions, actorOf(c, parts.address))
         return c.redirect(`/console/configs/${config.version}`, 303)
       } catch (error) {
-        const problem = asRefusal(error)
-        if (problem.code === 'NOT_FOUND') throw problem
-        return show(c, version, comment, problem)
+        // Where it cannot be read, or never could go back, there is no page to show again.
+        if (!(error instanceof ApiError) || ['INTERNAL', 'NOT_FOUND', 'STORE_UNAVAILABLE'].includes(error.code)) throw error
+        const formKey = error.code === 'IDEMPOTENCY_KEY_REUSED' ? newFormKey() : asked.formKey
+        return page(c, { ...asked, base: latestVersion(parts), formKey }, refusal(c, parts, error, asked, sessionOf(c)), error.status)
       }
     })
 }

@@ -1,74 +1,111 @@
 import { type Context, Hono } from 'hono'
-import { ConfigSchemaRequestSchema, MAX_SCHEMA_BYTES } from '#lib/contract/config-schema.ts'
-import { parseStrictJson, StrictJsonError } from '#lib/contract/strict-json.ts'
+import type { Child } from 'hono/jsx'
+import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import { MAX_SCHEMA_BYTES, SchemaQuerySchema, type StoredSchema } from '#lib/contract/config-schema.ts'
 import { may, requires } from '#lib/http/caller.ts'
-import { ApiError, invalidPart, invalidRequest } from '#lib/http/errors.ts'
+import { ApiError, invalidRequest } from '#lib/http/errors.ts'
+import { requestId } from '#lib/http/request-id.ts'
 import { actorOf } from '../../actor.ts'
+import { noSchema } from '../../config-schema.ts'
+import { slicesOf } from '../../fleet/slices.ts'
 import type { ConsoleParts } from '../console.ts'
+import { prettyJson } from '../diff/json-lines.ts'
+import { checkJson } from '../json/check.ts'
 import { Csrf, showPage } from '../page.tsx'
-import { prettyJson } from '../parts/json-text.ts'
-import { Empty, Scroll } from '../parts/pieces.tsx'
+import { commentOf } from '../parts/draft.ts'
 import { Time } from '../parts/time.tsx'
 import { FORM_BYTES, readOwnForm } from '../session/form.ts'
 import { sessionOf } from '../session/guard.ts'
 import type { Session } from '../session/sessions.ts'
 import { Problem } from './problem.tsx'
-import { asRefusal } from './publish-form.ts'
 
-/**
- * The schema that was typed.
- * @throws ApiError INVALID_REQUEST, PAYLOAD_TOO_LARGE
- */
-function schemaIn(text: string): Readonly<Record<string, unknown>> {
-  if (Buffer.byteLength(text) > MAX_SCHEMA_BYTES)
-    throw new ApiError('PAYLOAD_TOO_LARGE', `Cannot set the config schema: it is larger than ${MAX_SCHEMA_BYTES} bytes`)
-  let parsed: unknown
-  try {
-    parsed = parseStrictJson(text)
-  } catch (error) {
-    if (error instanceof StrictJsonError) throw invalidPart(error.path === 'body' ? 'schema' : `schema.${error.path}`, error.message)
-    throw error
-  }
-  const checked = ConfigSchemaRequestSchema.safeParse(parsed)
-  if (!checked.success) throw invalidRequest(checked.error, 'json')
-  return checked.data
+/** What stands in the form. */
+interface SchemaDraft {
+  readonly text: string
+  readonly comment: string
+  readonly force: boolean
 }
 
-const Edit = ({ text, comment, session, isSet }: { readonly text: string; readonly comment: string; readonly session: Session; readonly isSet: boolean }) => (
-  <details {...(isSet ? {} : { open: true })}>
-    <summary>{isSet ? 'Change or delete it' : 'Set one'}</summary>
-    <form method="post" action="/console/schema">
-      <Csrf session={session} />
-      <label for="data">JSON Schema, draft 2020-12</label>
-      <textarea id="data" name="schema" rows={14} spellcheck={false} class="code" aria-describedby="json-state">
-        {`\n${text}`}
-      </textarea>
-      <p id="json-state" role="status" class="hint" />
-      <label>
-        Comment: why
-        <input type="text" name="comment" maxlength={1000} value={comment} />
-      </label>
-      <label>
-        <input type="checkbox" name="force" value="true" /> Also where the latest config does not meet it
-      </label>
-      <button type="submit" name="step" value="set">
-        Set the schema
-      </button>
-      {isSet ? (
-        <button type="submit" name="step" value="delete" class="secondary">
-          Delete the schema
-        </button>
-      ) : null}
-    </form>
-  </details>
+/** A schema to begin with, where there is none. */
+const firstText = '{\n  "type": "object",\n  "required": ["url"],\n  "properties": {\n    "url": { "type": "string", "format": "uri" }\n  }\n}'
+
+const InForce = ({ stored, text }: { readonly stored: StoredSchema; readonly text: string }) => (
+  <>
+    <p>
+      Set by <strong>{stored.set_by}</strong>, <Time at={stored.set_at} />. Every publish and every rollback has to meet it.
+    </p>
+    <h2 id="in-force">In force</h2>
+    <section class="data" tabindex={0} aria-labelledby="in-force">
+      <pre>
+        <code>{text}</code>
+      </pre>
+    </section>
+  </>
 )
 
-/** The schema that configs have to meet: `/console/schema`. */
-export function schemaRoutes({ schema, assets, address }: ConsoleParts) {
-  const show = (c: Context, above: { readonly problem?: ApiError; readonly text?: string; readonly comment?: string }, status: 200 | 400 | 413 | 503 = 200) => {
+const SetForm = ({
+  session,
+  draft,
+  isFirst,
+  isWrong,
+}: {
+  readonly session: Session
+  readonly draft: SchemaDraft
+  readonly isFirst: boolean
+  readonly isWrong: boolean
+}) => (
+  <form method="post" action="/console/schema" class="editor" data-once>
+    <h2>{isFirst ? 'Set one' : 'Set another'}</h2>
+    <Csrf session={session} />
+    <label for="schema">A JSON Schema of draft 2020-12, for the data of configs</label>
+    <textarea
+      id="schema"
+      name="schema"
+      class="code"
+      rows={Math.min(30, Math.max(10, draft.text.split('\n').length + 1))}
+      spellcheck={false}
+      autocomplete="off"
+      required
+      data-json=""
+      data-said="schema-said"
+      {...(isWrong ? { 'aria-invalid': 'true' as const } : {})}
+    >
+      {/* The first end of line in it is not part of it (HTML, section 13.1.2.5). */}
+      {`\n${draft.text}`}
+    </textarea>
+    <p id="schema-said" class="said" role="status" />
+    <label>
+      Comment <small>(why this change; in the audit)</small>
+      <input name="comment" maxlength={1000} value={draft.comment} />
+    </label>
+    <label>
+      <input type="checkbox" name="force" value="true" checked={draft.force} /> Also where the latest config does not meet it: the next publish has to
+    </label>
+    <button type="submit">Set the schema</button>
+  </form>
+)
+
+const DeleteForm = ({ session }: { readonly session: Session }) => (
+  <form method="post" action="/console/schema/delete" data-once>
+    <Csrf session={session} />
+    <p>Configs may then be anything again that the contract takes. The schema that is in force now is not kept.</p>
+    <label>
+      Comment <small>(why; in the audit)</small>
+      <input name="comment" maxlength={1000} />
+    </label>
+    <button type="submit">Delete the schema</button> <a href="/console/schema">Keep it</a>
+  </form>
+)
+
+/** What configs have to meet: `/console/schema`. */
+export function schemaRoutes(parts: ConsoleParts) {
+  const { schema, assets, address } = parts
+
+  const show = async (c: Context, draft?: SchemaDraft, above: Child = null, status: ContentfulStatusCode = 200) => {
     const session = sessionOf(c)
     const { stored } = schema
-    const text = above.text ?? prettyJson(stored?.schema ?? { type: 'object', required: ['url'], properties: { url: { type: 'string' } } })
+    const text = stored && (await prettyJson(stored.schema, slicesOf(parts.clock), 4 * MAX_SCHEMA_BYTES))
+    const isAdmin = may(session.caller, 'admin')
     return showPage(
       c,
       assets,
@@ -76,44 +113,72 @@ export function schemaRoutes({ schema, assets, address }: ConsoleParts) {
       {
         title: 'Config schema',
         place: 'configs',
-        same: { dcm: 'dcm schema get\ndcm schema set schema.json', request: { path: '/config/schema' } },
+        same: { dcm: isAdmin ? 'dcm schema get\ndcm schema set schema.json' : 'dcm schema get', request: { path: '/config/schema' } },
         children: (
           <>
-            {above.problem ? <Problem error={above.problem} /> : null}
-            {stored === undefined ? (
-              <Empty>No schema is in force: a config may hold anything that the contract takes.</Empty>
+            {above}
+            {stored && text !== undefined ? (
+              <InForce stored={stored} text={text} />
             ) : (
-              <>
-                <p>
-                  In force since <Time at={stored.set_at} />, set by {stored.set_by}. Every publish and every rollback has to meet it.
-                </p>
-                <Scroll label="The schema">
-                  <pre class="data">{prettyJson(stored.schema)}</pre>
-                </Scroll>
-              </>
+              <p class="empty">
+                No schema is in force: a config may be any JSON object that the contract takes.{' '}
+                {isAdmin ? 'Set one below, and what breaks it is refused before it reaches an agent.' : 'An admin can set one.'}
+              </p>
             )}
-            {may(session.caller, 'admin') ? <Edit text={text} comment={above.comment ?? ''} session={session} isSet={stored !== undefined} /> : null}
+            {isAdmin && stored ? (
+              <p>
+                <a href="/console/schema/delete">Delete the schema</a>
+              </p>
+            ) : null}
+            {isAdmin ? (
+              <SetForm
+                session={session}
+                draft={draft ?? { text: text ?? firstText, comment: '', force: false }}
+                isFirst={stored === undefined}
+                isWrong={status >= 400}
+              />
+            ) : null}
           </>
         ),
       },
       status,
     )
   }
+
   return new Hono()
-    .get('/schema', requires('publish', 'read the config schema'), (c) => show(c, {}))
+    .get('/schema', requires('publish', 'read the config schema'), (c) => show(c))
     .post('/schema', requires('admin', 'set the config schema'), async (c) => {
+      // Indented it may be larger than it counts.
       const fields = await readOwnForm(c, 2 * MAX_SCHEMA_BYTES + FORM_BYTES)
-      const text = (fields.get('schema') ?? '').replaceAll('\r\n', '\n')
-      const comment = fields.get('comment') ?? ''
-      const why = comment === '' ? undefined : comment.slice(0, 1000)
+      const draft = { text: fields.get('schema') ?? '', comment: (fields.get('comment') ?? '').trim(), force: fields.get('force') === 'true' }
       try {
-        if (fields.get('step') === 'delete') await schema.remove(actorOf(c, address), why)
-        else await schema.set(schemaIn(text), { force: fields.get('force') === 'true', comment: why }, actorOf(c, address))
+        const read = checkJson(draft.text)
+        if (!('value' in read)) throw new ApiError('INVALID_REQUEST', 'Cannot set the config schema', { details: [{ path: read.path, message: read.message }] })
+        const size = Buffer.byteLength(JSON.stringify(read.value))
+        if (size > MAX_SCHEMA_BYTES)
+          throw new ApiError('PAYLOAD_TOO_LARGE', `Cannot set the config schema: it is ${size} bytes of JSON, at most ${MAX_SCHEMA_BYTES} are allowed`)
+        const query = SchemaQuerySchema.pick({ comment: true }).safeParse(commentOf(draft.comment))
+        if (!query.success) throw invalidRequest(query.error, 'json')
+        await schema.set(read.value, { force: draft.force, comment: query.data.comment }, actorOf(c, address))
         return c.redirect('/console/schema', 303)
       } catch (error) {
-        const problem = asRefusal(error)
-        if (problem.code === 'NOT_FOUND') throw problem
-        return show(c, { problem, text, comment }, problem.status === 413 || problem.status === 503 ? problem.status : 400)
+        if (!(error instanceof ApiError) || error.code === 'INTERNAL') throw error
+        return show(c, draft, <Problem error={error} id={requestId(c)} />, error.status)
       }
+    })
+    .get('/schema/delete', requires('admin', 'delete the config schema'), (c) => {
+      if (schema.stored === undefined) throw noSchema()
+      return showPage(c, assets, sessionOf(c), {
+        title: 'Delete the config schema?',
+        place: 'configs',
+        same: { dcm: 'dcm schema delete', request: { method: 'DELETE', path: '/config/schema' } },
+        children: <DeleteForm session={sessionOf(c)} />,
+      })
+    })
+    .post('/schema/delete', requires('admin', 'delete the config schema'), async (c) => {
+      const query = SchemaQuerySchema.pick({ comment: true }).safeParse(commentOf(((await readOwnForm(c)).get('comment') ?? '').trim()))
+      if (!query.success) throw invalidRequest(query.error, 'json')
+      await schema.remove(actorOf(c, address), query.data.comment)
+      return c.redirect('/console/schema', 303)
     })
 }
