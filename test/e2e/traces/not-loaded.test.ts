@@ -45,7 +45,7 @@ test.each(['bundle', 'sources'] as const)(
   async (how) => {
     using folder = new TempFolder()
     await using services = start(how, folder, {})
-    const port = await services.listening()
+    const { port } = await services.line('the controller', ({ msg }) => msg.includes('controller listening'))
     await services.line('following', ({ msg }) => msg.includes('following the controller'))
     const published = await fetch(`http://127.0.0.1:${port}/config`, {
       method: 'POST',
