@@ -17,7 +17,7 @@ export async function buildAssets(folder: string): Promise<BuiltAssets> {
     write: false,
     minify: true,
     format: 'iife',
-    target: ['es2022', 'chrome111', 'firefox115', 'safari16.4'],
+    target: ['es2022', 'chrome111', 'firefox119', 'safari16.4'],
     loader: { '.svg': 'dataurl' },
     logLevel: 'warning',
   })

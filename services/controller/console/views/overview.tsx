@@ -93,6 +93,12 @@ export function overviewRoutes(parts: ConsoleParts) {
                 <>
                   by {latest.author ?? latest.published_by ?? 'nobody named'}, <Time at={latest.created_at} />
                   {latest.comment ? ` “${latest.comment.slice(0, 200)}”` : null}
+                  {latest.version > 1 ? (
+                    <>
+                      {' · '}
+                      <a href={`/console/rollback/${latest.version - 1}`}>roll back to {latest.version - 1}</a>
+                    </>
+                  ) : null}
                 </>
               ) : null
             }
