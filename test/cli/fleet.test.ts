@@ -26,9 +26,12 @@ describe('agents', () => {
     expect(await hosts('--state', 'failed')).toEqual([])
     expect(await hosts('--version', '3')).toEqual([])
     expect(await hosts('--online')).toEqual(['a', 'b'])
+    expect(await hosts('--search', '10.0.0')).toEqual(['a', 'b'])
+    expect(await hosts('--search', 'nobody')).toEqual([])
+    expect(await hosts('--sort=-hostname')).toEqual(['b', 'a'])
     expect(await hosts('--offline')).toEqual([])
     expect((await run('agents')).stdout).toMatch(/^HOST +SEEN +STATE +RUNS +VIA +ID +ERROR\na +online +registered +- .*\nb /)
-    for (const args of [['--online', '--offline'], ['--label', 'zone'], ['--state', 'x'], ['--version', 'x'], ['nope']])
+    for (const args of [['--online', '--offline'], ['--label', 'zone'], ['--state', 'x'], ['--version', 'x'], ['--sort', 'x'], ['nope']])
       expect((await run('agents', ...args)).exit, args.join(' ')).toBe(64)
   })
 
