@@ -65,7 +65,10 @@ export const HitResultSchema = z
     headers: z
       .record(z.string(), z.string())
       .optional()
-      .meta({ description: 'Of the answer, names in lower case: the first 4 KiB of them, cookies masked.', example: { 'content-type': 'text/plain' } }),
+      .meta({
+        description: 'Of the answer, names in lower case: the first 4 KiB of them, cookies masked; without those about the connection and the length.',
+        example: { 'content-type': 'text/plain' },
+      }),
     error: z.string().optional().meta({ description: 'What went wrong, for people.' }),
     error_class: z.enum(hitErrorClasses).optional(),
     attempts: z.number().int().nonnegative().optional().meta({ description: 'How many requests were made that counted.' }),
@@ -89,7 +92,7 @@ export const HitResultSchema = z
       status: 'completed',
       status_code: 200,
       body: 'hello',
-      headers: { 'content-type': 'text/plain', 'content-length': '5' },
+      headers: { 'content-type': 'text/plain' },
       attempts: 1,
       truncated: false,
       size_bytes: 5,

@@ -45,8 +45,8 @@ export interface FleetParts {
   readonly propagation?: Pick<Distribution, 'observe'>
 }
 
-/** How soon after a publish the whole fleet is counted, in ms: at most so often, however often is published. */
-const LOOK_AFTER_MS = 250
+/** How soon after a publish the whole fleet is counted, in ms, when ten thousand have it: at most so often, however often is published. */
+const LOOK_AFTER_MS = 1000
 
 /** The agents of this controller: all of them in memory, so that a request of one touches no database. */
 export class Fleet implements Presence, Roll {
