@@ -1,5 +1,7 @@
 import type { Context } from 'hono'
+import { beginsToWait } from '#lib/http/admission.ts'
 import { ApiError } from '#lib/http/errors.ts'
+import { outgoingOf } from '#lib/http/outgoing.ts'
 import type { Logger } from '#lib/observe/logger.ts'
 import { sessionOf } from '../session/guard.ts'
 import type { Sessions } from '../session/sessions.ts'
@@ -33,6 +35,8 @@ export class Live {
       throw new ApiError('OVERLOADED', `Cannot keep this page up to date: ${this.#streams} are kept up to date already; reload it to see how things are`, {
         headers: { 'Retry-After': '10' },
       })
+    // A page that is open is no work in progress: it must not keep requests out.
+    beginsToWait(outgoingOf(c))
     const view = this.#views.get(name) ?? new LiveView({ render, logger: this.#logger })
     this.#views.set(name, view)
     this.#streams++

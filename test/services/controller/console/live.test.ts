@@ -95,6 +95,18 @@ describe('a live part', () => {
 })
 
 describe('the streams of a controller', () => {
+  it('keep no request out: they are not work in progress', async () => {
+    await using controller = await TestController.open({ env: { MAX_REQUESTS_IN_PROGRESS: '1' } })
+    const user = await ConsoleUser.login(controller)
+    const { fetch } = await controller.listen()
+    const looking = await fetch('/console/live/overview', { key: null, headers: { Cookie: user.cookie, 'HX-Request': 'true' } })
+    const reader = looking.body?.getReader()
+    await reader?.read()
+    expect((await fetch('/status')).status).toBe(200)
+    expect(controller.deps.admission.figures.in_progress).toBe(0)
+    await reader?.cancel()
+  })
+
   it('end when it stops, and are bounded', async () => {
     await using controller = await TestController.open()
     const user = await ConsoleUser.login(controller)
