@@ -9,6 +9,7 @@ function localUrl(host: string | undefined, port: number): string {
 
 /** What to try, printed once everything is there. A key of one's own is named, not shown. */
 const banner = (ports: { readonly controller: number; readonly agent: number; readonly worker: number }, key: string): string => `
+  console     http://localhost:${ports.controller}/console
   controller  http://localhost:${ports.controller}   API: http://localhost:${ports.controller}/docs
   agent       http://localhost:${ports.agent}/status
   worker      http://localhost:${ports.worker}   API: http://localhost:${ports.worker}/docs

@@ -4,6 +4,7 @@ import type { Child } from 'hono/jsx'
 import { incomingOf } from '#lib/http/address.ts'
 import { may } from '#lib/http/caller.ts'
 import { ApiError } from '#lib/http/errors.ts'
+import { DEFAULT_API_KEY } from '../../config.ts'
 import type { ConsoleParts } from '../console.ts'
 import { answerPage, Document } from '../page.tsx'
 import { type Fields, readForm } from '../session/form.ts'
@@ -11,7 +12,7 @@ import { SESSION_COOKIE, safeNext } from '../session/guard.ts'
 import { SESSION_MS } from '../session/sessions.ts'
 import { themeOf } from '../session/theme.ts'
 
-const LoginForm = ({ next, problem }: { readonly next: string; readonly problem?: Child }) => (
+const LoginForm = ({ next, problem, hasOwnKey }: { readonly next: string; readonly problem?: Child; readonly hasOwnKey: boolean }) => (
   <main id="main" class="login">
     <h1>dcm console</h1>
     <form method="post" action="/console/login">
@@ -36,8 +37,13 @@ const LoginForm = ({ next, problem }: { readonly next: string; readonly problem?
     </form>
     <p class="hint">
       The key of a publisher or of an admin: the controller's own (<code>API_KEY</code>), or one that an admin made with{' '}
-      <code>dcm keys create NAME --role publisher</code>. It is sent once and not kept in the browser.
+      <code>dcm keys make NAME --role publisher</code>. It is sent once and not kept in the browser.
     </p>
+    {hasOwnKey ? null : (
+      <p class="hint">
+        This controller has no key of its own yet, and listens to this machine alone: its key is <code>{DEFAULT_API_KEY}</code>.
+      </p>
+    )}
   </main>
 )
 
@@ -59,12 +65,12 @@ function check({ keys, wrongKeys }: Pick<ConsoleParts, 'keys' | 'wrongKeys'>, ke
 
 /** The way in: `/console/login`. */
 export function loginRoutes(parts: ConsoleParts) {
-  const { sessions, assets } = parts
+  const { sessions, assets, config } = parts
   const form = (c: Parameters<typeof answerPage>[0], next: string, status: 200 | 401 | 403 | 429, problem?: Child) =>
     answerPage(
       c,
       <Document title="Log in" theme={themeOf(c)} assets={assets}>
-        <LoginForm next={next} {...(problem === undefined ? {} : { problem })} />
+        <LoginForm next={next} hasOwnKey={config.ownKey} {...(problem === undefined ? {} : { problem })} />
       </Document>,
       status,
     )

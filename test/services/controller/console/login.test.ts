@@ -95,6 +95,16 @@ describe('the way in', () => {
   })
 })
 
+describe('the login', () => {
+  it('names the key of a controller that has only the default one, and no other', async () => {
+    await using open = await TestController.open({ env: { API_KEY: '' } })
+    expect(await (await open.app.request('/console/login')).text()).toContain('default-api-key')
+    await using own = await TestController.open()
+    const page = await (await own.app.request('/console/login')).text()
+    for (const key of ['default-api-key', TEST_KEY]) expect(page).not.toContain(key)
+  })
+})
+
 describe('a session', () => {
   it('ends by logout', async () => {
     await using controller = await TestController.open()
