@@ -58,11 +58,21 @@ export function createOriginCheck(options: { readonly allowedHosts: readonly str
 /** What probes ask, by whatever address they have (a pod's): no effect, and nothing to hide. */
 const probes = new Set(['/health', '/ready', '/metrics'])
 
-/** Refuses what the check refuses; probes are let through. */
-export function refuseBrowsers(check: OriginCheck): MiddlewareHandler {
+/** The headers of a request that leads to a page as if it had been typed: a link elsewhere reads nothing of what it leads to. */
+function asTyped(headers: Headers): HeaderReader {
+  const isVisit = headers.get('sec-fetch-mode') === 'navigate' && headers.get('sec-fetch-dest') === 'document'
+  return isVisit ? { get: (name) => (name === 'sec-fetch-site' ? null : headers.get(name)) } : headers
+}
+
+/**
+ * Refuses what the check refuses; probes are let through.
+ * @param options.isPage which paths are pages of our own: a link from anywhere may lead to them, as the page of the tab
+ */
+export function refuseBrowsers(check: OriginCheck, options: { readonly isPage?: (path: string) => boolean } = {}): MiddlewareHandler {
   return createMiddleware(async function noForeignPages(c, next) {
     if (c.req.method === 'GET' && probes.has(c.req.path)) return next()
-    const problem = check(c.req.raw.headers, c.req.url)
+    const { headers } = c.req.raw
+    const problem = check(c.req.method === 'GET' && options.isPage?.(c.req.path) ? asTyped(headers) : headers, c.req.url)
     if (problem !== undefined) throw new ApiError('FORBIDDEN_ORIGIN', problem)
     return next()
   })

@@ -8,7 +8,7 @@ import { addDocs } from '#lib/http/docs.ts'
 import { metricsRoutes } from '#lib/http/metrics.ts'
 import { refuseBrowsers } from '#lib/http/origin.ts'
 import { consoleApp } from './console/console.ts'
-import { leadBrowsers } from './console/lead.ts'
+import { isConsolePage, leadBrowsers } from './console/lead.ts'
 import type { ControllerDeps } from './deps.ts'
 import { adminRoutes } from './routes/admin.ts'
 import { agentRoutes } from './routes/agents.ts'
@@ -22,7 +22,7 @@ import { statusRoutes } from './routes/status.ts'
 /** The controller as a Hono app; needs no socket, so that tests call it by `app.request`. */
 export function createControllerApp(deps: ControllerDeps) {
   const app = createApp({ logger: deps.logger, refusesHead: ['/config/stream', '/backup'] })
-  if (deps.origin) app.use(refuseBrowsers(deps.origin))
+  if (deps.origin) app.use(refuseBrowsers(deps.origin, { isPage: isConsolePage }))
   // Has a login of its own, and answers with pages.
   app.use(leadBrowsers)
   app.route('/console', consoleApp(deps))

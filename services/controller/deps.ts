@@ -19,6 +19,7 @@ import type { ControllerConfig } from './config.ts'
 import { ConfigSchema } from './config-schema.ts'
 import { Live } from './console/live/live.ts'
 import { Sessions } from './console/session/sessions.ts'
+import { problemHtml } from './console/views/problem.tsx'
 import { ConsoleWorker } from './console/worker.ts'
 import { Fleet } from './fleet/fleet.ts'
 import { controllerHealth } from './health.ts'
@@ -118,7 +119,7 @@ export async function openControllerDeps(config: ControllerConfig, overrides: Pa
     overrides.consoleWorker ??
     (config.consoleWorkerUrl === undefined ? undefined : new ConsoleWorker({ url: config.consoleWorkerUrl, apiKey: config.workerApiKey }))
   const sessions = overrides.sessions ?? (await readFrom(store, () => Sessions.open({ store, keys, clock })))
-  const live = overrides.live ?? new Live({ sessions, logger })
+  const live = overrides.live ?? new Live({ sessions, logger, refusal: problemHtml })
   return {
     config,
     store,

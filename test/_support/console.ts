@@ -44,6 +44,11 @@ export class ConsoleUser {
     return user
   }
 
+  /** What a browser would send to the same controller on a port: a session's cookie is named after it. */
+  cookieAt(port: number): string {
+    return this.cookie.replace('dcm_session=', `dcm_session_${port}=`)
+  }
+
   /** Asks for a page. @param path below /console */
   async get(path: string, headers: Readonly<Record<string, string>> = {}): Promise<ConsolePage> {
     return pageOf(await this.#controller.app.request(`/console${path}`, { headers: { Cookie: this.cookie, ...headers } }))

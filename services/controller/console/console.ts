@@ -5,7 +5,7 @@ import { requestId } from '#lib/http/request-id.ts'
 import type { ControllerDeps } from '../deps.ts'
 import { Assets } from './assets/assets.ts'
 import { readOwnForm } from './session/form.ts'
-import { needsSession, SESSION_COOKIE, safeNext, sessionOf } from './session/guard.ts'
+import { needsSession, safeNext, sessionCookie, sessionOf } from './session/guard.ts'
 import { chooseTheme } from './session/theme.ts'
 import { agentRoutes } from './views/agent.tsx'
 import { agentsRoutes } from './views/agents.tsx'
@@ -45,7 +45,7 @@ const accountRoutes = ({ sessions }: ConsoleParts) =>
     .post('/logout', async (c) => {
       await readOwnForm(c)
       await sessions.end(sessionOf(c))
-      deleteCookie(c, SESSION_COOKIE, { path: '/console' })
+      deleteCookie(c, sessionCookie(c), { path: '/console' })
       return c.redirect('/console/login', 303)
     })
     .post('/theme', async (c) => {

@@ -8,3 +8,6 @@ export const leadBrowsers = createMiddleware(async function leadToConsole(c, nex
   if (c.req.path === '/' && c.req.method === 'GET' && wantsPage(c.req.header('Accept'))) return c.redirect('/console', 302)
   return next()
 })
+
+/** Whether a path is a page of the console, or leads there. */
+export const isConsolePage = (path: string): boolean => path === '/' || path === '/console' || path.startsWith('/console/')

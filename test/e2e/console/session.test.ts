@@ -90,7 +90,7 @@ describe('a page that is open', { timeout: 60_000 }, () => {
     expect(seen).toBe(JSON.stringify(['', {}, {}, `${fleet.url}/console/configs`]))
     expect(urls.filter((url) => url.includes(key))).toEqual([])
     const [cookie] = await page.context().cookies()
-    expect(cookie).toMatchObject({ name: 'dcm_session', httpOnly: true, sameSite: 'Strict', path: '/console' })
+    expect(cookie).toMatchObject({ name: `dcm_session_${fleet.port}`, httpOnly: true, sameSite: 'Strict', path: '/console' })
     expect(cookie?.value).not.toContain(key)
     // Nothing came from elsewhere.
     expect(urls.filter((url) => !url.startsWith(`${fleet.url}/`))).toEqual([])

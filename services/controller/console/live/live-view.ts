@@ -1,3 +1,4 @@
+import { ApiError } from '#lib/http/errors.ts'
 import type { Logger } from '#lib/observe/logger.ts'
 
 /** How often a part that somebody looks at is looked at anew, in ms. */
@@ -25,14 +26,18 @@ const asEvent = (html: string): string => `data: ${html.replaceAll('\r', '').rep
  */
 export class LiveView {
   readonly #render: () => Promise<string>
+  readonly #refusal: (error: ApiError) => string
   readonly #logger: Logger
   readonly #watchers = new Set<Watcher>()
   #html: string | undefined
   #timer: NodeJS.Timeout | undefined
   #looking = false
+  #failing = false
 
-  constructor(options: { readonly render: () => Promise<string>; readonly logger: Logger }) {
+  /** @param options.refusal what is shown where that is refused */
+  constructor(options: { readonly render: () => Promise<string>; readonly refusal: (error: ApiError) => string; readonly logger: Logger }) {
     this.#render = options.render
+    this.#refusal = options.refusal
     this.#logger = options.logger
   }
 
@@ -103,9 +108,12 @@ export class LiveView {
     this.#looking = true
     try {
       this.#html = await this.#render()
+      this.#failing = false
     } catch (error) {
-      // What could not be shown now is shown at the next look.
-      this.#logger.warn('http', 'a part of the console could not be brought up to date', { err: error })
+      // Who looks is told: what stands there is old. What nobody foresaw is for the log, once, and is tried again.
+      if (error instanceof ApiError) this.#html = this.#refusal(error)
+      else if (!this.#failing) this.#logger.warn('http', 'a part of the console cannot be brought up to date', { err: error })
+      this.#failing = true
     } finally {
       this.#looking = false
     }

@@ -14,13 +14,16 @@ const MAX_STREAMS = 256
 export class Live {
   readonly #sessions: Pick<Sessions, 'byDigest'>
   readonly #logger: Logger
+  readonly #refusal: (error: ApiError) => string
   readonly #views = new Map<string, LiveView>()
   #streams = 0
   #closed = false
 
-  constructor(options: { readonly sessions: Pick<Sessions, 'byDigest'>; readonly logger: Logger }) {
+  /** @param options.refusal what stands in the place of a part that cannot be shown: HTML */
+  constructor(options: { readonly sessions: Pick<Sessions, 'byDigest'>; readonly logger: Logger; readonly refusal: (error: ApiError) => string }) {
     this.#sessions = options.sessions
     this.#logger = options.logger
+    this.#refusal = options.refusal
   }
 
   /**
@@ -37,7 +40,7 @@ export class Live {
       })
     // A page that is open is no work in progress: it must not keep requests out.
     beginsToWait(outgoingOf(c))
-    const view = this.#views.get(name) ?? new LiveView({ render, logger: this.#logger })
+    const view = this.#views.get(name) ?? new LiveView({ render, refusal: this.#refusal, logger: this.#logger })
     this.#views.set(name, view)
     this.#streams++
     const stream = view.open(
@@ -48,11 +51,6 @@ export class Live {
       },
     )
     return c.body(stream, 200, { 'Content-Type': 'text/event-stream; charset=utf-8', 'Cache-Control': 'no-store', 'X-Accel-Buffering': 'no' })
-  }
-
-  /** Looks at once: something has changed that people wait for. */
-  hurry(): void {
-    for (const view of this.#views.values()) view.hurry()
   }
 
   /** Ends all streams; the pages come back when the controller does. */

@@ -4,8 +4,13 @@ import { createMiddleware } from 'hono/factory'
 import { ApiError } from '#lib/http/errors.ts'
 import type { Session, Sessions } from './sessions.ts'
 
-/** The cookie of a session. */
-export const SESSION_COOKIE = 'dcm_session'
+/**
+ * The name of a session's cookie. Cookies are of a host, whatever its port: of two controllers on one host each has its own.
+ */
+export function sessionCookie(c: Context): string {
+  const port = /:(\d{1,5})$/.exec(c.req.header('Host') ?? '')?.[1]
+  return port === undefined ? 'dcm_session' : `dcm_session_${port}`
+}
 
 declare module 'hono' {
   interface ContextVariableMap {
@@ -34,7 +39,7 @@ const isFromElsewhere = (c: Context): boolean => ['cross-site', 'same-site'].inc
 /** Lets a page be seen only with a session; others are led to the login. */
 export function needsSession(sessions: Sessions): MiddlewareHandler {
   return createMiddleware(async function loggedIn(c, next) {
-    const session = sessions.find(getCookie(c, SESSION_COOKIE))
+    const session = sessions.find(getCookie(c, sessionCookie(c)))
     if (session !== undefined) {
       c.set('session', session)
       c.set('caller', session.caller)

@@ -8,7 +8,7 @@ import { DEFAULT_API_KEY } from '../../config.ts'
 import type { ConsoleParts } from '../console.ts'
 import { answerPage, Document } from '../page.tsx'
 import { type Fields, readForm } from '../session/form.ts'
-import { SESSION_COOKIE, safeNext } from '../session/guard.ts'
+import { safeNext, sessionCookie } from '../session/guard.ts'
 import { SESSION_MS } from '../session/sessions.ts'
 import { themeOf } from '../session/theme.ts'
 
@@ -89,7 +89,7 @@ export function loginRoutes(parts: ConsoleParts) {
         c.header('Retry-After', error.headers['Retry-After'] ?? '1')
         return form(c, next, 429, error.message)
       }
-      setCookie(c, SESSION_COOKIE, await sessions.begin(key), {
+      setCookie(c, sessionCookie(c), await sessions.begin(key), {
         path: '/console',
         httpOnly: true,
         sameSite: 'Strict',

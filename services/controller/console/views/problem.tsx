@@ -48,6 +48,9 @@ export const Problem = ({ error, id }: { readonly error: ApiError; readonly id?:
   </div>
 )
 
+/** The same as HTML: for a part of a page that is kept up to date. */
+export const problemHtml = (error: ApiError): string => String(<Problem error={error} />)
+
 /** Answers with what went wrong: as a page, or as the part that htmx asked for. */
 export function showProblem(c: Context, assets: Assets, error: ApiError): Response | Promise<Response> {
   for (const [name, value] of Object.entries(error.headers)) c.header(name, value)

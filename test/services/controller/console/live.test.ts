@@ -1,9 +1,11 @@
 import { describe, expect, it, vi } from 'vitest'
+import { ApiError } from '#lib/http/errors.ts'
 import { silentLogger } from '#lib/observe/logger.ts'
 import { LiveView } from '#services/controller/console/live/live-view.ts'
 import { ConsoleUser } from '#test/_support/console.ts'
 import { TestController } from '#test/_support/controller.ts'
 
+const refusal = ({ message }: ApiError) => `refused: ${message}`
 const soon = { timeout: 10_000, interval: 5 }
 const opened = (view: LiveView, mayLook = () => true) => {
   let ended = 0
@@ -24,6 +26,7 @@ describe('a live part', () => {
         rendered++
         return text
       },
+      refusal,
       logger: silentLogger,
     })
     const [one, other] = [opened(view), opened(view)]
@@ -45,7 +48,7 @@ describe('a live part', () => {
 
   it('is not read ahead: who reads slowly gets what is newest', async () => {
     let text = '0'
-    const view = new LiveView({ render: async () => text, logger: silentLogger })
+    const view = new LiveView({ render: async () => text, refusal, logger: silentLogger })
     const slow = opened(view)
     await slow.next()
     const quick = opened(view)
@@ -66,7 +69,7 @@ describe('a live part', () => {
 
   it('says that a session is over, and ends', async () => {
     let mayLook = true
-    const view = new LiveView({ render: async () => 'x', logger: silentLogger })
+    const view = new LiveView({ render: async () => 'x', refusal, logger: silentLogger })
     const one = opened(view, () => mayLook)
     await one.next()
     mayLook = false
@@ -75,18 +78,41 @@ describe('a live part', () => {
     expect(one.ended()).toBe(1)
   })
 
-  it('goes on after a look that failed', async () => {
-    let fails = true
+  it('says what is refused, and goes on when it is not any more', async () => {
+    let isAway = true
     const view = new LiveView({
       render: async () => {
+        if (isAway) throw new ApiError('UPSTREAM_UNAVAILABLE', 'the worker is away')
+        return 'well'
+      },
+      refusal,
+      logger: silentLogger,
+    })
+    const one = opened(view)
+    expect(await one.next()).toBe('data: refused: the worker is away\n\n')
+    isAway = false
+    expect(await one.next()).toBe('data: well\n\n')
+    await one.reader.cancel()
+  })
+
+  it('goes on after a look that failed, and logs a fault once', async () => {
+    let fails = true
+    const warned: string[] = []
+    let looks = 0
+    const view = new LiveView({
+      render: async () => {
+        looks++
         if (fails) throw new Error('the store is away')
         return 'well'
       },
-      logger: silentLogger,
+      refusal,
+      logger: { ...silentLogger, warn: (_part, message) => void warned.push(message) },
     })
     const one = opened(view)
     const next = one.next()
     await vi.waitFor(() => view.hurry(), soon)
+    await vi.waitFor(() => expect(looks).toBeGreaterThan(2), soon)
+    expect(warned.length).toBe(1)
     fails = false
     expect(await next).toBe('data: well\n\n')
     view.close()
@@ -98,8 +124,9 @@ describe('the streams of a controller', () => {
   it('keep no request out: they are not work in progress', async () => {
     await using controller = await TestController.open({ env: { MAX_REQUESTS_IN_PROGRESS: '1' } })
     const user = await ConsoleUser.login(controller)
-    const { fetch } = await controller.listen()
-    const looking = await fetch('/console/live/overview', { key: null, headers: { Cookie: user.cookie, 'HX-Request': 'true' } })
+    const { fetch, port } = await controller.listen()
+    const looking = await fetch('/console/live/overview', { key: null, headers: { Cookie: user.cookieAt(port), 'HX-Request': 'true' } })
+    expect(looking.headers.get('Content-Type')).toBe('text/event-stream; charset=utf-8')
     const reader = looking.body?.getReader()
     await reader?.read()
     expect((await fetch('/status')).status).toBe(200)
@@ -110,8 +137,8 @@ describe('the streams of a controller', () => {
   it('end when it stops, and are bounded', async () => {
     await using controller = await TestController.open()
     const user = await ConsoleUser.login(controller)
-    const { fetch } = await controller.listen()
-    const looking = await fetch('/console/live/overview', { key: null, headers: { Cookie: user.cookie, 'HX-Request': 'true' } })
+    const { fetch, port } = await controller.listen()
+    const looking = await fetch('/console/live/overview', { key: null, headers: { Cookie: user.cookieAt(port), 'HX-Request': 'true' } })
     expect([looking.status, looking.headers.get('Content-Type')]).toEqual([200, 'text/event-stream; charset=utf-8'])
     const reader = looking.body?.getReader()
     expect(new TextDecoder().decode((await reader?.read())?.value)).toMatch(/^data: /)

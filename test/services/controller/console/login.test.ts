@@ -95,6 +95,22 @@ describe('the way in', () => {
   })
 })
 
+describe('a controller with the default key', () => {
+  it('lets a link elsewhere lead to a page of the console, and nothing else of another page', async () => {
+    await using controller = await TestController.open({ env: { API_KEY: '' } })
+    const visit = { 'Sec-Fetch-Site': 'cross-site', 'Sec-Fetch-Mode': 'navigate', 'Sec-Fetch-Dest': 'document' }
+    const statusOf = async (path: string, headers: object, method = 'GET') =>
+      (await controller.app.request(path, { method, headers: { ...html, ...headers } as Record<string, string> })).status
+    expect(await statusOf('/console/agents', visit)).toBe(200)
+    expect(await statusOf('/', visit)).toBe(302)
+    for (const dest of ['iframe', 'object', 'script']) expect(await statusOf('/console/agents', { ...visit, 'Sec-Fetch-Dest': dest })).toBe(403)
+    expect(await statusOf('/console/agents', { ...visit, Host: 'evil.example' })).toBe(403)
+    expect(await statusOf('/console/agents', { ...visit, Origin: 'https://evil.example' })).toBe(403)
+    expect(await statusOf('/console/login', visit, 'POST')).toBe(403)
+    expect(await statusOf('/config', visit)).toBe(403)
+  })
+})
+
 describe('the login', () => {
   it('names the key of a controller that has only the default one, and no other', async () => {
     await using open = await TestController.open({ env: { API_KEY: '' } })
