@@ -11,7 +11,7 @@ const CONNECTIONS = 64
 
 /** A controller with one config, which counts its answers or does not. */
 async function startCounting(bench: Bench, counting: boolean) {
-  const child = new Child('controller')
+  const child = new Child('controller', { jsx: true })
   const { port } = await child.call(serveController, { folder: bench.folder(), counting })
   await publish(port, configData)
   return { child, port }

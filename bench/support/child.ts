@@ -16,7 +16,7 @@ const children = fileURLToPath(new URL('../children/', import.meta.url))
 
 /**
  * A child process of the bench that does one job: load, baselines and servers must not share an event loop.
- * Runs by Node's own type stripping, so that no loader is in the way of what is measured.
+ * Runs by Node's own type stripping, so that no loader is in the way of what is measured; but for what has JSX in it.
  */
 export class Child implements AsyncDisposable {
   readonly name: string
@@ -24,10 +24,13 @@ export class Child implements AsyncDisposable {
   readonly #pending = new Map<number, Pending>()
   #calls = 0
 
-  /** @param name of the file in bench/children, without `.ts` */
-  constructor(name: string) {
+  /**
+   * @param name of the file in bench/children, without `.ts`
+   * @param options.jsx whether it loads what Node.js cannot read by itself: by tsx, which is out of the way once all is loaded
+   */
+  constructor(name: string, options: { readonly jsx?: boolean } = {}) {
     this.name = name
-    this.#process = fork(`${children}${name}.ts`, [], { execArgv: [], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    this.#process = fork(`${children}${name}.ts`, [], { execArgv: options.jsx ? ['--import', 'tsx'] : [], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
     this.#process.on('message', (message) => this.#onMessage(MessageSchema.parse(message)))
     this.#process.once('exit', (code, signal) => this.#failAll(new Error(`bench/children/${name}.ts ended with ${signal ?? `code ${code}`}`)))
   }
