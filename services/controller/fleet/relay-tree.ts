@@ -1,4 +1,5 @@
 import type { Below, Relay, RelayTree } from '#lib/contract/fleet-picture.ts'
+import { MAX_HOPS } from './liveness.ts'
 
 /** How many relays are shown. */
 const MAX_RELAYS = 500
@@ -33,7 +34,9 @@ export function relayTree(byRelay: ReadonlyMap<string | undefined, Below>, known
   const relays = new Set([...byRelay.keys()].filter((id) => id !== undefined))
   for (const id of relays) {
     const above = known(id)?.relayId
-    children.set(above, [...(children.get(above) ?? []), id])
+    const beside = children.get(above)
+    if (beside) beside.push(id)
+    else children.set(above, [id])
   }
   const nameOf = (id: string): string => known(id)?.hostname ?? id
   const placed = new Set<string>()
@@ -55,7 +58,8 @@ export function relayTree(byRelay: ReadonlyMap<string | undefined, Below>, known
       below,
     }
     shown.push(relay)
-    for (const child of sorted(children.get(id) ?? [])) if (!placed.has(child)) add(below, place(child, depth + 1, id))
+    // What hangs deeper than agents may follow stands for itself: whoever reports may name chains without end.
+    if (depth < MAX_HOPS) for (const child of sorted(children.get(id) ?? [])) if (!placed.has(child)) add(below, place(child, depth + 1, id))
     return below
   }
   const sorted = (some: readonly string[]): string[] => [...some].sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1))

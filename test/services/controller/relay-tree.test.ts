@@ -63,6 +63,12 @@ describe('GET /status/relays', () => {
     )
   })
 
+  it('takes a chain without end', () => {
+    const byRelay = new Map(Array.from({ length: 20_000 }, (_, n) => [`relay-${n}`, nobodyBelow()] as const))
+    const { relays, more } = relayTree(byRelay, (id) => ({ hostname: id, online: true, relayId: `relay-${Number(id.slice(6)) + 1}` }))
+    expect([relays.length, more]).toEqual([500, 19_500])
+  })
+
   it('is bounded', () => {
     const byRelay = new Map(Array.from({ length: 700 }, (_, n) => [`relay-${n}`, nobodyBelow()] as const))
     const { relays, more } = relayTree(byRelay, () => undefined)

@@ -33,6 +33,8 @@ export class Live {
    * @throws ApiError OVERLOADED where too many look
    */
   stream(c: Context, name: string, render: () => Promise<string>): Response {
+    // Nobody reads what HEAD would open, and nobody would end it.
+    if (c.req.method === 'HEAD') return c.body(null, 200, { 'Content-Type': 'text/event-stream; charset=utf-8' })
     const { digest } = sessionOf(c)
     if (this.#streams >= MAX_STREAMS || this.#closed)
       throw new ApiError('OVERLOADED', `Cannot keep this page up to date: ${this.#streams} are kept up to date already; reload it to see how things are`, {
